@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const main = new URL('../dist/app/cli/main.js', import.meta.url);
+const main = new URL('../dist/app/cli/bin.js', import.meta.url);
 if (!existsSync(main)) {
   const setup = fileURLToPath(new URL('../scripts/setup.mjs', import.meta.url));
   const { status } = spawnSync(process.execPath, [setup], { stdio: 'inherit' });
