@@ -1,0 +1,9 @@
+import type { Domain } from './domain.js';
+
+export class EventChannels {
+  readonly domain: Domain;
+
+  constructor(domain: Domain) {
+    this.domain = domain;
+  }
+}

@@ -1,0 +1,9 @@
+import type { XenVcpu } from './vcpu.js';
+
+export class VcpuTime {
+  readonly vcpu: XenVcpu;
+
+  constructor(vcpu: XenVcpu) {
+    this.vcpu = vcpu;
+  }
+}
