@@ -34,7 +34,7 @@ export type CpuidFeature =
   | 'WBNOINVD'
   | 'XSAVE';
 
-/** One operand as a row names it, e.g. `Ev`: where it is found (`E`) and how large it is (`v`). See docs/isa.md. */
+/** One operand as a row names it, e.g. `Ev`: where it is found (`E`) and how wide it is (`v`). See docs/isa.md. */
 export interface OperandSpec {
   /** As written in the row. */
   readonly text: string;
@@ -90,16 +90,21 @@ export interface Encoding {
   /** A ModRM byte matches when `(byte & modrmMask) === modrmValue`; see also `form`. */
   readonly modrmMask: number;
   readonly modrmValue: number;
-  /** Whether ModRM must name a register (mod = 3), must name memory, or may do either. */
-  readonly form: 'register' | 'memory' | 'either';
   /**
-   * What 66, F2 and F3 must be. 'any': they do not choose between rows. 'NP': none may be there. '66', 'F2', 'F3': that one
-   * is part of the opcode; where F2 or F3 stands too, 66 is an ordinary operand-size prefix.
+   * Whether ModRM must name a register (mod = 3), must name memory, or may do either; 'ignored': it names a register
+   * whatever mod says.
    */
-  readonly mandatory: 'any' | 'NP' | '66' | 'F2' | 'F3';
+  readonly form: 'register' | 'memory' | 'either' | 'ignored';
+  /**
+   * What 66, F2 and F3 must be. 'any': they do not choose between rows. 'NP': none may be there. 'NFx': neither F2 nor F3.
+   * '66', 'F2', 'F3': that one is part of the opcode; beside F2 or F3, 66 is an ordinary operand-size prefix.
+   */
+  readonly mandatory: 'any' | 'NP' | 'NFx' | '66' | 'F2' | 'F3';
   /** The only operand size (2, 4, 8) or address size (4, 8) with which the row is meant; 0 for any. */
   readonly operandSize: 0 | 2 | 4 | 8;
   readonly addressSize: 0 | 4 | 8;
+  /** REX.B must be clear: 90 is NOP, 41 90 exchanges r8d and eax. */
+  readonly rexBClear: boolean;
 }
 
 /** One form of one instruction, as the SDM's opcode tables list it. Decoder, assembler, printer and meaning read the same row. */

@@ -1,0 +1,26 @@
+// The table of instructions: every row, in an order that says nothing except which of two equally short encodings the
+// assembler prefers (the earlier).
+
+import type { Row } from '../instruction.js';
+import { arithmeticRows } from './arith.js';
+import { bitRows } from './bits.js';
+import { controlRows } from './control.js';
+import { flagRows } from './flags.js';
+import { hintRows } from './hints.js';
+import { moveRows } from './move.js';
+import { stackRows } from './stack.js';
+import { stringRows } from './string.js';
+import { systemRows } from './system.js';
+
+/** Every form of every instruction that Paravane knows; a row's `index` is its place here. */
+export const rows: readonly Row[] = [
+  ...moveRows,
+  ...arithmeticRows,
+  ...bitRows,
+  ...stackRows,
+  ...controlRows,
+  ...stringRows,
+  ...flagRows,
+  ...hintRows,
+  ...systemRows,
+].map((row, index) => ({ index, ...row }));
