@@ -27,6 +27,8 @@ export const PTE_G = 1n << 8n;
 /** Xen's software bit for a page of the guest's kernel: Xen 4.17 asm-x86/x86_64/page.h _PAGE_GUEST_KERNEL. */
 export const PTE_GUEST_KERNEL = 1n << 52n;
 export const PTE_NX = 1n << 63n;
+/** MAXPHYADDR of the modelled CPU, as CPUID 80000008 gives it: bits 51 down to this one of an entry are reserved. */
+export const PHYSICAL_ADDRESS_BITS = 46;
 /** Bits 51:12. */
 export const PTE_FRAME_MASK = 0x000f_ffff_ffff_f000n;
 
