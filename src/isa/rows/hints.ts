@@ -10,15 +10,24 @@ const alias = { alias: true } as const;
 
 export const hintRows: readonly UnplacedRow[] = [
   row('NOP', '', 'REX.B=0 90', m.nop),
-  row('PAUSE', '', 'F3 90', m.nop),
+  row('PAUSE', '', 'F3 REX.B=0 90', m.nop),
   row('NOP', 'Ev', '0F 1F /0', m.nop),
 
   row('PREFETCH', 'Mb', '0F 0D /0', m.nop, { cpuid: 'PREFETCHW' }),
   row('PREFETCHW', 'Mb', '0F 0D /1', m.nop, { cpuid: 'PREFETCHW' }),
+  // AMD reserves /2 to /7 and takes them as one of the two above; Intel made /2 a prefetch of its own.
+  row('PREFETCHWT1', 'Mb', '0F 0D /2', m.nop),
+  row('PREFETCHW', 'Mb', '0F 0D /3', m.nop, alias),
+  row('PREFETCH', 'Mb', '0F 0D /4', m.nop, alias),
+  row('PREFETCH', 'Mb', '0F 0D /5', m.nop, alias),
+  row('PREFETCH', 'Mb', '0F 0D /6', m.nop, alias),
+  row('PREFETCH', 'Mb', '0F 0D /7', m.nop, alias),
   row('PREFETCHNTA', 'Mb', '0F 18 /0', m.nop),
   row('PREFETCHT0', 'Mb', '0F 18 /1', m.nop),
   row('PREFETCHT1', 'Mb', '0F 18 /2', m.nop),
   row('PREFETCHT2', 'Mb', '0F 18 /3', m.nop),
+  row('PREFETCHIT1', 'Mb', '0F 18 /6', m.nop),
+  row('PREFETCHIT0', 'Mb', '0F 18 /7', m.nop),
   row('CLDEMOTE', 'Mb', 'NP 0F 1C /0', m.nop),
   row('RDSSPD', 'Rd', 'F3 0F 1E /1', m.nop),
   row('RDSSPQ', 'Rq', 'F3 o64 0F 1E /1', m.nop),
