@@ -1,0 +1,86 @@
+// What every instruction means, by the name that the rows use. Reading order: semantics (the language), expression, flags,
+// then any of the others.
+
+export {
+  adc,
+  add,
+  and,
+  cmp,
+  cmpxchg,
+  cmpxchg8b,
+  dec,
+  inc,
+  neg,
+  not,
+  or,
+  sbb,
+  sub,
+  test,
+  xadd,
+  xor,
+} from './arithmetic.js';
+export { bsf, bsr, bswap, bt, btc, btr, bts, lzcnt, movbe, popcnt, tzcnt } from './bits.js';
+export {
+  call,
+  cliSti,
+  int,
+  int1,
+  int3,
+  jcc,
+  jmp,
+  jrcxz,
+  loop,
+  loope,
+  loopne,
+  portIn,
+  portIns,
+  portOut,
+  portOuts,
+  privileged,
+  ret,
+  syscall,
+  sysenter,
+  ud,
+} from './control.js';
+export {
+  cbw,
+  clc,
+  cld,
+  cmc,
+  cmovcc,
+  cwd,
+  lahf,
+  lea,
+  mov,
+  movsx,
+  movzx,
+  nop,
+  sahf,
+  setcc,
+  stc,
+  std,
+  xchg,
+  xlat,
+} from './moves.js';
+export { div, idiv, imul, imulTwo, mul } from './multiply.js';
+export {
+  callFar,
+  iret,
+  jmpFar,
+  lar,
+  lfs,
+  lgs,
+  lsl,
+  lss,
+  movFromSegment,
+  movToSegment,
+  popSegment,
+  pushSegment,
+  retFar,
+  verr,
+  verw,
+} from './segments.js';
+export { rcl, rcr, rol, ror, sar, shl, shld, shr, shrd } from './shifts.js';
+export { enter, leave, pop, popf, push, pushf } from './stack.js';
+export { cmps, lods, movs, scas, stos } from './strings.js';
+export { cpuid, rdtsc, rdtscp, sgdt, sidt, sldt, smsw, str, xgetbv } from './system.js';
