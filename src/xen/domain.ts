@@ -24,9 +24,7 @@ export class Domain {
   readonly sharedInfo: Mfn;
   /** The most pages it may have (XENMEM_maximum_reservation). */
   readonly maxPages: number;
-  /** The pages it has now. */
-  pages = 0;
-  /** The frames it owns, beside those of Xen's heap. */
+  /** The frames it owns, beside those that Xen shares with it. */
   readonly frames = new Set<Mfn>();
   /** vm_assist types that are on, as a bit mask. */
   vmAssist = 0n;
@@ -47,6 +45,16 @@ export class Domain {
   /** vCPU 0, the one that the builder starts. */
   get initialVcpu(): XenVcpu {
     return this.vcpus[0]!;
+  }
+
+  /** How many frames it owns now. */
+  get pages(): number {
+    return this.frames.size;
+  }
+
+  /** The vCPUs whose CPUs may hold translations of this domain. */
+  dirtyVcpus(): readonly XenVcpu[] {
+    return this.vcpus.filter(({ dirty }) => dirty);
   }
 
   /** Ends the domain; a second call changes nothing. */

@@ -19,8 +19,10 @@ function accessAsXen(vcpu: XenVcpu, address: bigint, access: number): Maddr | un
   if (!isGuestAddress(address)) return undefined;
   const target = vaddr(address);
   for (let attempt = 0; attempt < 2; attempt++) {
-    if (vcpu.mmu.translate(vaddrToVpn(target), access, result))
+    if (vcpu.mmu.translate(vaddrToVpn(target), access, result)) {
+      if (!vcpu.domain.hypervisor.memory.isRam(result.frame)) return undefined;
       return maddr(mfnToMaddr(result.frame) + Number(address & BigInt(PAGE_OFFSET_MASK)));
+    }
     vcpu.mmu.pageFault(target);
   }
   return undefined;
@@ -86,4 +88,27 @@ export function writeGuest64(vcpu: XenVcpu, address: bigint, value: bigint): boo
   const view = new DataView(new ArrayBuffer(8));
   view.setBigUint64(0, value, true);
   return copyToGuest(vcpu, address, new Uint8Array(view.buffer));
+}
+
+/** The bytes at `address` as the page tables say, without any effect; undefined when one of them is not there. */
+export function peekGuest(vcpu: XenVcpu, address: bigint, lengthBytes: number): Uint8Array | undefined {
+  const { memory } = vcpu.domain.hypervisor;
+  const copy = new Uint8Array(lengthBytes);
+  for (let offset = 0; offset < lengthBytes; ) {
+    const at = vaddr(address + BigInt(offset));
+    if (!isGuestAddress(at)) return undefined;
+    const { frame } = vcpu.mmu.walk(at);
+    if (frame === undefined || !memory.isRam(frame)) return undefined;
+    const within = Number(at & BigInt(PAGE_OFFSET_MASK));
+    const bytes = Math.min(lengthBytes - offset, PAGE_BYTES - within);
+    copy.set(memory.copyOut(maddr(mfnToMaddr(frame) + within), bytes), offset);
+    offset += bytes;
+  }
+  return copy;
+}
+
+/** The word at `address` as the page tables say, without any effect. */
+export function peekGuest64(vcpu: XenVcpu, address: bigint): bigint | undefined {
+  const bytes = peekGuest(vcpu, address, 8);
+  return bytes && new DataView(bytes.buffer).getBigUint64(0, true);
 }

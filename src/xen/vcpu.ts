@@ -8,7 +8,7 @@ import {
   VCPU_INFO_evtchn_upcall_pending,
 } from '../abi/xen-layout.js';
 import type { Maddr, Mfn } from '../base/addresses.js';
-import { maddr } from '../base/addresses.js';
+import { maddr, mfn } from '../base/addresses.js';
 import type { Mmu } from '../mmu/index.js';
 import type { Domain } from './domain.js';
 import type { PageInfo } from './page-info.js';
@@ -61,8 +61,10 @@ export class XenVcpu {
   kernelTable: PageInfo | undefined = undefined;
   /** The L4 for user mode, if the guest gave one; likewise referenced. */
   userTable: PageInfo | undefined = undefined;
-  /** The clock of the TLB when this CPU was last flushed completely. */
+  /** What the TLB clock showed when this CPU was last flushed completely. */
   flushTime = 0;
+  /** Its CPU may hold translations of the domain: it has been started at least once. */
+  dirty = false;
 
   readonly trapTable: TrapEntry[] = new Array<TrapEntry>(256).fill(NO_TRAP);
   eventCallback = NO_CALLBACK;
@@ -75,12 +77,13 @@ export class XenVcpu {
   kernelSs = 0;
   kernelSp = 0n;
 
-  readonly gdtFrames: Mfn[] = [];
+  /** The guest's own part of the GDT; each frame is referenced as a descriptor page. */
+  gdtFrames: readonly PageInfo[] = [];
   gdtEntries = 0;
   ldtBase = 0n;
   ldtEntries = 0;
   /** LDT frames taken so far, by page of the LDT; each holds a reference of type seg_desc. */
-  readonly ldtFrames = new Map<number, Mfn>();
+  readonly ldtFrames = new Map<number, PageInfo>();
 
   /** The GS base that is not in use: the user's in kernel mode, the kernel's in user mode. */
   inactiveGsBase = 0n;
@@ -106,6 +109,12 @@ export class XenVcpu {
     this.registers = hardware.registers;
     this.mmu = hardware.mmu;
     this.time = new VcpuTime(this);
+  }
+
+  /** The L4 that CR3 holds in the mode it is in. */
+  get activeRoot(): Mfn {
+    const table = this.kernelMode ? this.kernelTable : this.userTable;
+    return table?.mfn ?? mfn(0);
   }
 
   /** The address of a field of vcpu_info. */
