@@ -54,22 +54,26 @@ export interface PscFillEvent extends EventHead {
 }
 
 /**
- * A TLB entry answered an access otherwise than a fresh walk of the same tables would have. Sent for answers of the model:
- * repeats that the engine answers by `mayRepeat` are not seen, until something drops the derived entry.
+ * Something held answered an access otherwise than a fresh walk of the same tables would have: another frame, other
+ * rights, a page that is not there, one that is, or a write whose D bit memory no longer has. (An A bit that was cleared
+ * is not counted.) Repeats that the engine answers by `mayRepeat` are not seen until something drops the derived entry;
+ * while anybody listens, every table store does.
  */
 export interface StaleHitEvent extends EventHead {
   readonly kind: 'stale-hit';
   readonly page: Vpn;
   /** As given to `translate`. */
   readonly access: number;
-  /** What the TLB holds. */
-  readonly frame: Mfn;
-  readonly rights: number;
-  /** Whether the stale entry refused the access: the fault is spurious if `fresh` allows it. */
-  readonly refused: boolean;
-  /** When and why the entry was loaded, and from where. */
+  /** A TLB entry answered, or a walk that began at a paging-structure cache's entry. */
+  readonly via: 'tlb' | 'psc';
+  /** What it gave; undefined when a walk by way of the paging-structure cache reached no page. */
+  readonly answer: { readonly frame: Mfn; readonly rights: number } | undefined;
+  /** The access was served; it faults; or (AMD) the CPU walks again because of a missing right. */
+  readonly consequence: 'served' | 'refused' | 'walked-again';
+  /** When and why the stale answer was loaded. */
   readonly filledAt: number;
   readonly cause: FillCause;
+  /** The entry in memory that it was loaded from: a leaf, or by way of a paging-structure cache an upper-level entry. */
   readonly leaf: Maddr;
   /** What memory says now. */
   readonly fresh: Walk;

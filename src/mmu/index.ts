@@ -1,5 +1,6 @@
 // Address translation as the architecture allows it: the walk, what may be remembered of it, and what must be forgotten.
-// Reading order: walk, entry, access, mmu, page-tables, staleness, events.
+// Reading order: walk (with entry, access, regions), mmu, tlb and psc (made of entry-cache), policies, cpus, any (with
+// table-places), page-tables, staleness; events, reporter and contents for those who watch.
 
 export {
   ALL_RIGHTS,
@@ -14,6 +15,7 @@ export {
   USER,
   WRITE,
 } from './access.js';
+export type { Contents, HeldTable, HeldTranslation } from './contents.js';
 export type {
   FillCause,
   FillEvent,
@@ -25,7 +27,7 @@ export type {
   TableStoreEvent,
   Why,
 } from './events.js';
-export { type DerivedCache, type HeldTranslation, Mmu, type MmuOptions } from './mmu.js';
+export { Mmu, type MmuOptions } from './mmu.js';
 export { PageTables, type PageTablesOptions } from './page-tables.js';
 export {
   CPUS,
@@ -42,4 +44,5 @@ export {
   TLB_POLICIES,
   type TlbPolicyName,
 } from './staleness.js';
-export { coveredBytes, entryAddress, indexOf, type Walk, type WalkOutcome, type WalkStep, walk } from './walk.js';
+export type { DerivedCache } from './tlb.js';
+export { entryAddress, type Walk, type WalkOutcome, type WalkStep, walk } from './walk.js';

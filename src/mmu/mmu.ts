@@ -1,152 +1,341 @@
-// One vCPU's memory management unit: what the engine and Xen ask for translations, and tell about invalidations.
+// One vCPU's memory management unit: the order in which held translations and tables are asked, what gets loaded and what
+// must be dropped.
+// Sources: SDM 3A "Paging > Accessed and Dirty Flags" (§4.8), "Caching Translation Information" (§4.10): "Using the TLBs
+// and paging-structure caches" (§4.10.3.2), "Operations that Invalidate" (§4.10.4.1). CR4.PCIDE = 0, CR4.PGE = 1.
+//
+//   translate:  TLB ──miss──> PDE cache ──> PDPTE cache ──> PML4E cache ──> CR3
+//                │               └──────── the deepest that is held begins the walk ────────┘
+//                └─hit─> rights ok: served · missing: #PF (intel), walk again (amd) · write with D clear: walk again
+//
+// Choices where the architecture leaves some:
+// - A write by way of a clean entry does not trust it: the CPU has to go to memory to set D, and so walks again. (Linux's
+//   batched unmapping relies on it: mm/rmap.c, "a clear->dirty transition on a cached TLB entry is written through".)
+// - A is set in every upper-level entry that a walk passes, and in the leaf if the access is allowed. A load that no
+//   committed access makes sets A in the leaf whatever its rights are, for without A nothing may be cached.
+// - An access that will fault loads nothing into the TLB: the #PF would drop it.
+// Not modelled: PCIDs and INVPCID, INVLPGB, separate instruction and data TLBs, memory types, changes of CR0.PG and PAE.
 
-import { PFEC_page_present } from '../abi/paging.js';
-import { type Maddr, type Mfn, mfn, type Vaddr, type Vpn, vaddrToVpn } from '../base/addresses.js';
+import { type Level, PFEC_page_present } from '../abi/paging.js';
+import { isCanonical, type Maddr, type Mfn, mfn, type Vaddr, type Vpn, vaddrToVpn } from '../base/addresses.js';
+import { invariant } from '../base/failures.js';
 import type { Random } from '../base/random.js';
 import { ALL_RIGHTS, accessErrorCode, allows, repeatable, SPECULATIVE, type Translation, WRITE } from './access.js';
+import { AnyRefill } from './any.js';
+import { type Contents, contentsOf } from './contents.js';
+import { WALKS_AGAIN_FOR_RIGHTS } from './cpus.js';
 import { LOW_A, LOW_D } from './entry.js';
-import type { FillCause, InvalidateScope, Why } from './events.js';
+import { DIRTY } from './entry-cache.js';
+import type { FillCause, StaleHitEvent, Why } from './events.js';
 import type { PageTables } from './page-tables.js';
+import { TablesRead } from './policies/coherent.js';
+import { policyOf } from './policies/index.js';
+import type { ChanceDeeds, TlbPolicy } from './policies/policy.js';
+import { Psc, type TableLevel } from './psc.js';
+import { pagesOf } from './regions.js';
+import { Reporter } from './reporter.js';
 import type { Staleness } from './staleness.js';
+import { type DerivedCache, Tlb } from './tlb.js';
 import { type Walk, WalkRecord, walk, walkErrorCode, walkFrom } from './walk.js';
-
-/** A cache that a client (the engine's fast lookup) derives from answers; it must forget when told. */
-export interface DerivedCache {
-  dropPage(page: Vpn): void;
-  dropAll(): void;
-}
 
 export interface MmuOptions {
   readonly tables: PageTables;
   readonly staleness: Staleness;
+  /** Drawn from by `--tlb random` only, and never disturbed: the Mmu forks its own. */
   readonly random: Random;
   /** The vCPU's number, for events. */
   readonly vcpu: number;
 }
 
-/** A translation that the TLB holds, for reports. */
-export interface HeldTranslation {
-  readonly level: 1 | 2 | 3;
-  /** The machine frame of the 4 KiB page asked for. */
-  readonly frame: Mfn;
-  readonly rights: number;
-  readonly dirty: boolean;
-  readonly global: boolean;
-  readonly filledAt: number;
-  readonly cause: FillCause;
-  readonly leaf: Maddr;
-}
-
-const NO_DERIVED: DerivedCache = { dropPage() {}, dropAll() {} };
-const AD_UPDATE: Why = { what: 'A/D update by the CPU' };
+const PAGE_FAULT: Why = { what: '#PF' };
 
 export class Mmu {
   readonly vcpu: number;
   readonly staleness: Staleness;
-  /** Whoever caches answers registers here before the first one. */
-  derived: DerivedCache = NO_DERIVED;
   readonly #tables: PageTables;
-  readonly #record = new WalkRecord();
-  #root: Mfn = mfn(0);
+  readonly #reporter: Reporter;
+  readonly #policy: TlbPolicy;
+  readonly #walksAgain: boolean;
+  readonly #tlb: Tlb;
+  readonly #psc: Psc;
+  /** With --tlb coherent only. */
+  readonly #tablesRead: TablesRead | undefined;
+  /** With --refill any only. */
+  readonly #any: AnyRefill | undefined;
+  readonly #deeds: ChanceDeeds;
+  /** The walk under way; #walk fills it. */
+  readonly #walked = new WalkRecord();
+  #root: Mfn | undefined;
+  #chanceAt: number;
 
-  constructor({ tables, staleness, vcpu }: MmuOptions) {
+  constructor({ tables, staleness, random, vcpu }: MmuOptions) {
     this.vcpu = vcpu;
     this.staleness = staleness;
     this.#tables = tables;
-    tables.attach({ beforeStore: () => {}, afterStore: () => this.derived.dropAll() });
+    this.#reporter = new Reporter(tables, vcpu);
+    this.#policy = policyOf(staleness.tlb, random.fork(`tlb of vcpu ${vcpu}`));
+    this.#walksAgain = WALKS_AGAIN_FOR_RIGHTS[staleness.cpu];
+    this.#tlb = new Tlb(this.#policy.tlb);
+    this.#psc = new Psc(this.#policy.psc);
+    this.#tablesRead = this.#policy.coherent ? new TablesRead() : undefined;
+    const load = (page: Vpn): void => this.#offer(page, 'any');
+    this.#any = staleness.refill.kind === 'any' ? new AnyRefill(tables.memory, { psc: this.#psc, load }) : undefined;
+    this.#deeds = {
+      dropAll: () => this.#dropAll(),
+      dropWhere: (wanted) => {
+        this.#tlb.dropWhere(wanted);
+        this.#psc.dropWhere(wanted);
+      },
+      load: (page) => {
+        if (this.#any && this.#root !== undefined) this.#offer(page, 'chance');
+      },
+    };
+    this.#chanceAt = tables.clock() + this.#policy.chanceInterval();
+    tables.attach({
+      beforeStore: (address) => {
+        if (this.#root !== undefined) this.#any?.beforeStore(address, this.#root);
+      },
+      afterStore: (address) => this.#afterStore(address),
+    });
   }
 
-  /** The L4 table in CR3. */
+  /** Whoever caches answers (by `mayRepeat`) registers here before the first one. */
+  get derived(): DerivedCache {
+    return this.#tlb.derived;
+  }
+  set derived(cache: DerivedCache) {
+    this.#tlb.derived = cache;
+  }
+
+  /** The L4 table in CR3, which must have been loaded. */
   get root(): Mfn {
+    invariant(this.#root !== undefined, 'CR3 is loaded before it is used');
     return this.#root;
   }
 
-  /** The guest's (or Xen's) access to a page: see `Translation`. May set A and D in the tables, and fill the TLB. */
+  /**
+   * The access of a guest, or of Xen, to a page. True: `result` says where it goes. False: it says with which error code
+   * the access faults; the caller raises #PF and calls `pageFault`, unless the access is SPECULATIVE. May load
+   * translations and set A and D. The caller has checked that the address is canonical.
+   */
   translate(page: Vpn, access: number, result: Translation): boolean {
-    const record = this.#record;
-    walkFrom(this.#tables.memory, page, this.#root, 4, ALL_RIGHTS, record);
-    const mapped = record.outcome === 'mapped';
-    const allowed = mapped && allows(record.rights, access);
-    const speculative = (access & SPECULATIVE) !== 0;
-    const dirties = allowed && !speculative && (access & WRITE) !== 0;
-    for (let level = 4; level >= record.level; level--) {
-      if (level === record.level && !(mapped && (allowed || speculative))) break;
-      const set = level === record.level && dirties ? LOW_A | LOW_D : LOW_A;
-      this.#setBits(record.addresses[level] as Maddr, record.low[level]!, set);
+    const level = this.#tlb.find(page);
+    if (level !== undefined) {
+      const entries = this.#tlb.ofSize(level);
+      const slot = this.#tlb.slot;
+      const rights = entries.rights[slot]!;
+      const dirty = (entries.flags[slot]! & DIRTY) !== 0;
+      const allowed = allows(rights, access);
+      const setsDirty = allowed && !dirty && (access & (WRITE | SPECULATIVE)) === WRITE;
+      if (!setsDirty && this.#reporter.active)
+        this.#reporter.hit(page, access, this.root, entries, slot, level, this.#consequence(allowed));
+      if (allowed && !setsDirty) {
+        result.frame = mfn(entries.frame[slot]! + (page % pagesOf(level)));
+        result.level = level;
+        result.mayRepeat = repeatable(rights, dirty, access);
+        return true;
+      }
+      if (!allowed && !this.#walksAgain) {
+        result.errorCode = PFEC_page_present | accessErrorCode(access);
+        return false;
+      }
+      this.#tlb.dropPage(page);
+      if (!allowed) this.#psc.dropPath(page);
     }
-    if (!allowed) {
-      result.errorCode = accessErrorCode(access) | (mapped ? PFEC_page_present : walkErrorCode(record.outcome));
-      return false;
-    }
-    result.frame = mfn(record.frame);
-    result.level = record.level;
-    result.mayRepeat = repeatable(record.rights, record.dirty || dirties, access);
-    return true;
+    return this.#walkAndLoad(page, access, result);
   }
 
-  /** MOV to CR3 (CR4.PCIDE = 0): drops all but global entries, and the paging-structure caches. */
+  /** MOV to CR3 with CR4.PCIDE = 0: drops all but the global entries, and the paging-structure caches. */
   loadCr3(root: Mfn, why: Why): void {
+    this.#beforeInvalidate();
     this.#root = root;
-    this.#invalidated({ kind: 'non-global' }, why);
+    this.#dropNonGlobal();
+    this.#reporter.invalidated({ kind: 'non-global' }, why);
   }
 
-  /** MOV to CR3 of the root that is there. */
+  /** MOV to CR3 of the root that is there already. */
   flushNonGlobal(why: Why): void {
-    this.#invalidated({ kind: 'non-global' }, why);
+    this.loadCr3(this.root, why);
   }
 
-  /** CR4.PGE toggled: drops everything. */
+  /** A change of CR4.PGE, or both of its toggles: drops everything. */
   flushAll(why: Why): void {
-    this.#invalidated({ kind: 'all' }, why);
+    this.#dropAll();
+    this.#reporter.invalidated({ kind: 'all' }, why);
   }
 
-  /** INVLPG. */
+  /**
+   * INVLPG: drops what is held for the page, global or not and of every size, and all of the paging-structure caches.
+   * For an address that is not canonical it does nothing, as the instruction.
+   */
   invalidatePage(address: Vaddr, why: Why): void {
-    this.#invalidated({ kind: 'page', page: vaddrToVpn(address) }, why);
+    if (!isCanonical(address)) return;
+    const page = vaddrToVpn(address);
+    this.#beforeInvalidate();
+    this.#tlb.dropPage(page);
+    this.#psc.dropAll();
+    this.#reporter.invalidated({ kind: 'page', page }, why);
   }
 
-  /** A #PF is raised for a (non-speculative) access to this address. */
+  /** A #PF is raised for this address: drops what is held for its page, and what a walk for it would begin with. */
   pageFault(address: Vaddr): void {
-    this.#invalidated({ kind: 'page-fault', page: vaddrToVpn(address) }, { what: '#PF' });
+    const page = vaddrToVpn(address);
+    this.#beforeInvalidate();
+    this.#tlb.dropPage(page);
+    this.#psc.dropPath(page);
+    this.#reporter.invalidated({ kind: 'page-fault', page }, PAGE_FAULT);
   }
 
-  /** What the TLB holds for the page, smallest page first. Effect-free. */
-  lookup(_page: Vpn): readonly HeldTranslation[] {
-    return [];
+  /** What is held for an address, in the order in which it would be used. Effect-free. */
+  lookup(address: Vaddr): Contents {
+    return contentsOf(this.#tlb, this.#psc, vaddrToVpn(address));
   }
 
-  /** What memory says of the page now, from this vCPU's root. Effect-free. */
-  walk(page: Vpn): Walk {
-    return walk(this.#tables.memory, this.#root, page);
+  /** Everything that is held. Effect-free. */
+  contents(): Contents {
+    return contentsOf(this.#tlb, this.#psc);
+  }
+
+  /** What the tables in memory say of an address now. Effect-free. */
+  walk(address: Vaddr): Walk {
+    return walk(this.#tables.memory, this.root, address);
   }
 
   /** How many instructions down the wrong path a branch that is mispredicted now executes; 0 is none. */
   speculationBudget(): number {
-    return 0;
+    const { refill } = this.staleness;
+    return refill.kind === 'wrong-path' ? this.#policy.cutShort(refill.instructions) : 0;
   }
 
-  /** Instructions until `chance` wants to be called; Infinity when never. */
+  /** Retired instructions until `chance` wants to be called; Infinity when never. */
   nextChanceIn(): number {
-    return Number.POSITIVE_INFINITY;
+    return Math.max(0, this.#chanceAt - this.#tables.clock());
   }
 
-  /** Lets the model drop or load translations by itself. */
-  chance(): void {}
+  /** Lets the model drop, or load, translations by itself. To be called when `nextChanceIn` has come down to 0. */
+  chance(): void {
+    this.#policy.chance(this.#deeds);
+    this.#chanceAt = this.#tables.clock() + this.#policy.chanceInterval();
+  }
 
-  #setBits(address: Maddr, low: number, bits: number): void {
-    if ((low & bits) === bits) return;
-    const { memory, events, clock } = this.#tables;
+  /** The TLB has no answer: finds one in the tables. */
+  #walkAndLoad(page: Vpn, access: number, result: Translation): boolean {
+    const walked = this.#walked;
+    let allowed = this.#walk(page) && allows(walked.rights, access);
+    if (walked.startLevel < 4) {
+      if (this.#reporter.active) this.#reportWalk(page, access, allowed);
+      if (!allowed && walked.outcome === 'mapped' && this.#walksAgain) {
+        this.#psc.dropPath(page);
+        allowed = this.#walk(page) && allows(walked.rights, access);
+      }
+    }
+    const speculative = (access & SPECULATIVE) !== 0;
+    const writes = allowed && !speculative && (access & WRITE) !== 0;
+    const kept = this.#load(page, allowed || speculative, writes, speculative ? 'wrong-path' : 'access');
+    if (!allowed) {
+      const present = walked.outcome === 'mapped' ? PFEC_page_present : walkErrorCode(walked.outcome);
+      result.errorCode = present | accessErrorCode(access);
+      return false;
+    }
+    result.frame = mfn(walked.frame);
+    result.level = walked.level;
+    result.mayRepeat = kept ? repeatable(walked.rights, walked.dirty, access) : 0;
+    return true;
+  }
+
+  /** Walks into #walked, from the deepest paging-structure cache entry that is held, else from CR3. True: mapped. */
+  #walk(page: Vpn): boolean {
+    const { memory } = this.#tables;
+    const held = this.#psc.find(page);
+    if (held === undefined) walkFrom(memory, page, this.root, 4, ALL_RIGHTS, this.#walked);
+    else {
+      const entries = this.#psc.ofLevel(held);
+      const table = mfn(entries.frame[this.#psc.slot]!);
+      walkFrom(memory, page, table, (held - 1) as Level, entries.rights[this.#psc.slot]!, this.#walked);
+    }
+    return this.#walked.outcome === 'mapped';
+  }
+
+  /**
+   * Takes in what #walked found for a page: sets A (and D, for a write), and keeps the upper levels and, if `withLeaf`, the
+   * translation. False when chance will have it that nothing is kept.
+   */
+  #load(page: Vpn, withLeaf: boolean, writes: boolean, cause: FillCause): boolean {
+    const walked = this.#walked;
+    const at = this.#tables.clock();
+    const kept = this.#policy.keepsFill(page);
+    for (let level = walked.startLevel; level > walked.level; level--) {
+      this.#setInEntry(level, LOW_A);
+      if (!kept) continue;
+      this.#psc.insert(page, level as TableLevel, walked, cause, at);
+      this.#reporter.tableLoaded(page, level as TableLevel, walked, cause);
+    }
+    if (walked.outcome !== 'mapped' || !withLeaf) return kept;
+    this.#setInEntry(walked.level, writes ? LOW_A | LOW_D : LOW_A);
+    walked.dirty ||= writes;
+    if (!kept) return false;
+    this.#tlb.insert(page, walked, cause, at);
+    this.#tablesRead?.add(walked);
+    this.#reporter.loaded(page, walked, cause);
+    return true;
+  }
+
+  /** Sets A or D in the entry that #walked read at this level, as the CPU does with a locked access. */
+  #setInEntry(level: Level, bits: number): void {
+    if ((bits & ~this.#walked.low[level]!) === 0) return;
+    const { memory } = this.#tables;
+    const address = this.#walked.addresses[level] as Maddr;
+    this.#reporter.settingBits(address, bits);
     memory.write32(address, (memory.read32(address) | bits) >>> 0);
-    if (events.active) {
-      const after = memory.read64(address);
-      const before = after & ~BigInt(bits & ~low);
-      events.emit({ kind: 'table-store', at: clock(), address, before, after, why: AD_UPDATE });
+  }
+
+  /** A load that no access asks for. What is held for the page stays. */
+  #offer(page: Vpn, cause: FillCause): void {
+    if (!this.#policy.acceptsOffer()) return;
+    const held = this.#tlb.find(page) !== undefined;
+    this.#walk(page);
+    this.#load(page, !held, false, cause);
+  }
+
+  #beforeInvalidate(): void {
+    if (this.#root !== undefined) this.#any?.beforeInvalidate(this.#root);
+  }
+
+  #dropNonGlobal(): void {
+    if (this.#tablesRead) this.#dropAll();
+    else {
+      this.#tlb.dropNonGlobal();
+      this.#psc.dropAll();
     }
   }
 
-  #invalidated(scope: InvalidateScope, why: Why): void {
-    this.derived.dropAll();
-    const { events, clock } = this.#tables;
-    if (events.active) events.emit({ kind: 'invalidate', vcpu: this.vcpu, at: clock(), scope, why });
+  #dropAll(): void {
+    this.#tlb.dropAll();
+    this.#psc.dropAll();
+    this.#tablesRead?.clear();
+  }
+
+  #afterStore(address: Maddr): void {
+    this.#any?.afterStore(address);
+    const affected = this.#tablesRead?.affectedBy(address);
+    if (affected === 'any') this.#dropAll();
+    else if (affected === 'its-leaves') this.#tlb.dropWhere((entries, slot) => entries.source[slot] === address);
+    // So that the first use of whatever has become stale now is seen by those who listen.
+    if (this.#tables.events.active) this.#tlb.derived.dropAll();
+  }
+
+  #consequence(allowed: boolean): StaleHitEvent['consequence'] {
+    if (allowed) return 'served';
+    return this.#walksAgain ? 'walked-again' : 'refused';
+  }
+
+  /** #walked, which began at a paging-structure cache entry, has answered. */
+  #reportWalk(page: Vpn, access: number, allowed: boolean): void {
+    const walked = this.#walked;
+    const held = this.#psc.find(page);
+    invariant(held !== undefined, 'what the walk began with is still held');
+    const mapped = walked.outcome === 'mapped';
+    const consequence = mapped ? this.#consequence(allowed) : 'refused';
+    const entries = this.#psc.ofLevel(held);
+    this.#reporter.walkedFrom(entries, this.#psc.slot, page, access, this.root, walked, consequence);
   }
 }

@@ -10,19 +10,16 @@
 // A table in a frame that is no RAM reads as all ones, as unclaimed addresses of a PC do: reserved bits end that walk.
 // Not modelled: five levels, PAE, protection keys, AMD's rule that bit 8 of an L4e must be zero.
 
-import { type Level, levelShift, PFEC_page_present, PFEC_reserved_bit, TABLE_INDEX_MASK } from '../abi/paging.js';
-import { type Maddr, type Mfn, mfn, PAGE_BYTES, type Vpn } from '../base/addresses.js';
+import { type Level, PFEC_page_present, PFEC_reserved_bit } from '../abi/paging.js';
+import { type Maddr, type Mfn, mfn, PAGE_BYTES, type Vaddr, type Vpn, vaddrToVpn } from '../base/addresses.js';
 import type { MachineMemory } from '../memory/index.js';
 import { ALL_RIGHTS } from './access.js';
 import { frameOf, hasReservedBit, isLargeLeaf, isPresent, LOW_D, LOW_G, rightsOf } from './entry.js';
+import { indexOf, pagesOf } from './regions.js';
 
 export type WalkOutcome = 'mapped' | 'not-present' | 'reserved';
 
 const ENTRY_BYTES = 8;
-
-/** The index of the page's entry in a table of this level. */
-export const indexOf = (page: Vpn, level: Level): number =>
-  level === 1 ? page & TABLE_INDEX_MASK : Math.floor(page / 512 ** (level - 1)) & TABLE_INDEX_MASK;
 
 /** Where a walk for the page reads its entry in this table. */
 export const entryAddress = (table: Mfn, page: Vpn, level: Level): Maddr =>
@@ -93,7 +90,7 @@ export function walkFrom(
     }
     const frame = frameOf(low, high);
     if (level === 1 || isLargeLeaf(low, level as Level)) {
-      const pages = 512 ** (level - 1);
+      const pages = pagesOf(level as Level);
       record.outcome = 'mapped';
       // Bit 12 of a large leaf is PAT, which is below its frame: rounding down drops it.
       record.frame = Math.floor(frame / pages) * pages + (page % pages);
@@ -104,6 +101,9 @@ export function walkFrom(
     tableFrame = frame;
   }
 }
+
+/** The table that a walk's entry of this level, which does not map a page, leads to. */
+export const nextTable = (walked: WalkRecord, level: Level): number => frameOf(walked.low[level]!, walked.high[level]!);
 
 /** The P and RSVD bits of the error code for a walk that did not reach a page. */
 export const walkErrorCode = (outcome: WalkOutcome): number =>
@@ -131,8 +131,9 @@ export interface Walk {
   readonly rights?: number;
 }
 
-/** The whole walk for a page from a root table, as memory stands now. Effect-free. */
-export function walk(memory: MachineMemory, root: Mfn, page: Vpn): Walk {
+/** The whole walk for a canonical address from a root table, as memory stands now. Effect-free. */
+export function walk(memory: MachineMemory, root: Mfn, address: Vaddr): Walk {
+  const page = vaddrToVpn(address);
   const record = new WalkRecord();
   walkFrom(memory, page, root, 4, ALL_RIGHTS, record);
   const steps: WalkStep[] = [];
@@ -150,6 +151,3 @@ export function walk(memory: MachineMemory, root: Mfn, page: Vpn): Walk {
   if (outcome !== 'mapped') return { steps, outcome, level };
   return { steps, outcome, level, frame: mfn(record.frame), rights: record.rights };
 }
-
-/** Bytes that one entry of this level covers: 4 KiB, 2 MiB, 1 GiB, 512 GiB. */
-export const coveredBytes = (level: Level): number => 2 ** levelShift(level);

@@ -1,0 +1,114 @@
+// Builds the events of one vCPU's Mmu. Every method returns at once while nobody listens.
+
+import type { Level } from '../abi/paging.js';
+import { type Maddr, type Mfn, mfn, type Vpn, vpnToVaddr } from '../base/addresses.js';
+import { WRITE } from './access.js';
+import { LOW_D } from './entry.js';
+import { DIRTY, type EntryCache } from './entry-cache.js';
+import type { FillCause, InvalidateScope, StaleHitEvent, Why } from './events.js';
+import type { PageTables } from './page-tables.js';
+import type { TableLevel } from './psc.js';
+import { pagesOf } from './regions.js';
+import { nextTable, type Walk, type WalkRecord, walk } from './walk.js';
+
+type Consequence = StaleHitEvent['consequence'];
+
+const AD_UPDATE: Why = { what: 'A/D update by the CPU' };
+
+export class Reporter {
+  readonly #tables: PageTables;
+  readonly #vcpu: number;
+
+  constructor(tables: PageTables, vcpu: number) {
+    this.#tables = tables;
+    this.#vcpu = vcpu;
+  }
+
+  get active(): boolean {
+    return this.#tables.events.active;
+  }
+
+  invalidated(scope: InvalidateScope, why: Why): void {
+    if (this.active) this.#tables.events.emit({ kind: 'invalidate', ...this.#head(), scope, why });
+  }
+
+  /** The TLB has taken in what `walked` found for the page. */
+  loaded(page: Vpn, walked: WalkRecord, cause: FillCause): void {
+    if (!this.active) return;
+    const { level, rights, dirty, global, startLevel } = walked;
+    const leaf = walked.addresses[level] as Maddr;
+    const frame = mfn(walked.frame);
+    const what = { page, level, frame, rights, dirty, global, cause, leaf, startLevel };
+    this.#tables.events.emit({ kind: 'fill', ...this.#head(), ...what });
+  }
+
+  /** A paging-structure cache has taken in the table that `walked` came to through its entry of this level. */
+  tableLoaded(page: Vpn, level: TableLevel, walked: WalkRecord, cause: FillCause): void {
+    if (!this.active) return;
+    const table = mfn(nextTable(walked, level));
+    const rights = walked.rightsDownTo[level]!;
+    this.#tables.events.emit({ kind: 'psc-fill', ...this.#head(), level, page, table, rights, cause });
+  }
+
+  /** The CPU is about to set A or D in an entry. */
+  settingBits(address: Maddr, bits: number): void {
+    if (!this.active) return;
+    const before = this.#tables.memory.read64(address);
+    const after = before | BigInt(bits);
+    this.#tables.events.emit({ kind: 'table-store', at: this.#tables.clock(), address, before, after, why: AD_UPDATE });
+  }
+
+  /** A TLB entry is about to decide about an access. */
+  hit(page: Vpn, access: number, root: Mfn, held: EntryCache, slot: number, level: Level, then: Consequence): void {
+    if (!this.active) return;
+    const fresh = walk(this.#tables.memory, root, vpnToVaddr(page));
+    const frame = mfn(held.frame[slot]! + (page % pagesOf(level)));
+    const rights = held.rights[slot]!;
+    const losesDirty =
+      then === 'served' && (access & WRITE) !== 0 && (held.flags[slot]! & DIRTY) !== 0 && !isDirty(fresh);
+    if (fresh.frame === frame && fresh.rights === rights && !losesDirty) return;
+    this.#stale(page, access, 'tlb', { frame, rights }, then, held, slot, fresh);
+  }
+
+  /** A walk that began at the paging-structure cache entry in `slot` is about to decide about an access. */
+  walkedFrom(
+    held: EntryCache,
+    slot: number,
+    page: Vpn,
+    access: number,
+    root: Mfn,
+    walked: WalkRecord,
+    then: Consequence,
+  ): void {
+    if (!this.active) return;
+    const fresh = walk(this.#tables.memory, root, vpnToVaddr(page));
+    const mapped = walked.outcome === 'mapped';
+    const agrees = mapped
+      ? fresh.frame === walked.frame && fresh.rights === walked.rights
+      : fresh.outcome === walked.outcome;
+    if (agrees) return;
+    const answer = mapped ? { frame: mfn(walked.frame), rights: walked.rights } : undefined;
+    this.#stale(page, access, 'psc', answer, then, held, slot, fresh);
+  }
+
+  #stale(
+    page: Vpn,
+    access: number,
+    via: StaleHitEvent['via'],
+    answer: StaleHitEvent['answer'],
+    consequence: Consequence,
+    held: EntryCache,
+    slot: number,
+    fresh: Walk,
+  ): void {
+    const origin = { filledAt: held.filledAt[slot]!, cause: held.cause(slot), leaf: held.source[slot] as Maddr };
+    const what = { page, access, via, answer, consequence, ...origin, fresh };
+    this.#tables.events.emit({ kind: 'stale-hit', ...this.#head(), ...what });
+  }
+
+  #head(): { readonly vcpu: number; readonly at: number } {
+    return { vcpu: this.#vcpu, at: this.#tables.clock() };
+  }
+}
+
+const isDirty = ({ steps }: Walk): boolean => (Number(steps.at(-1)!.entry & 0xffn) & LOW_D) !== 0;
