@@ -32,10 +32,11 @@ export interface CrashRegisters {
   readonly cr2: bigint;
   readonly cr3: bigint;
   readonly cr4: bigint;
-  readonly fsBase: bigint;
-  readonly gsBase: bigint;
+  /** The bases are undefined where the form does not print them: before 4.10. */
+  readonly fsBase: bigint | undefined;
+  readonly gsBase: bigint | undefined;
   /** The GS base that swapgs would bring in ("gss"). */
-  readonly gsShadow: bigint;
+  readonly gsShadow: bigint | undefined;
   readonly ds: number;
   readonly es: number;
   readonly fs: number;
