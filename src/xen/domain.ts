@@ -3,9 +3,11 @@
 
 import type { CrashReport } from '../abi/crash-report.js';
 import type { Mfn } from '../base/addresses.js';
+import { EmergencyOutput } from './emergency-output.js';
 import { EventChannels } from './events.js';
 import { GrantTable } from './grants.js';
 import type { Hypervisor } from './hypervisor.js';
+import { DomainScheduling } from './scheduling.js';
 import type { XenVcpu } from './vcpu.js';
 
 export type EndReason = 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'soft_reset';
@@ -30,6 +32,8 @@ export class Domain {
   vmAssist = 0n;
   readonly events: EventChannels;
   readonly grants: GrantTable;
+  readonly scheduling: DomainScheduling;
+  readonly emergencyOutput: EmergencyOutput;
   /** Undefined while it lives. Set once. */
   ended: DomainEnd | undefined = undefined;
 
@@ -40,6 +44,8 @@ export class Domain {
     this.maxPages = maxPages;
     this.events = new EventChannels(this);
     this.grants = new GrantTable(this);
+    this.scheduling = new DomainScheduling(this);
+    this.emergencyOutput = new EmergencyOutput(this);
   }
 
   /** vCPU 0, the one that the builder starts. */
