@@ -67,6 +67,7 @@ class Decoding {
   private index = NO_REGISTER;
   private scale: 1 | 2 | 4 | 8 = 1;
   private displacement = 0;
+  private displacementBytes: 0 | 1 | 4 = 0;
 
   constructor(bytes: Uint8Array, offset: number, limit: number) {
     this.bytes = bytes;
@@ -208,6 +209,7 @@ class Decoding {
       operands,
       repeatPrefix: isOpcode ? 0 : this.repeatPrefix,
       segmentPrefix: this.segmentPrefix,
+      displacementBytes: this.displacementBytes,
     };
   }
 
@@ -229,8 +231,8 @@ class Decoding {
     } else {
       this.base = mod === 0 && this.rm === 5 ? RIP : this.rm | this.rexBit(REX_B);
     }
-    if (mod === 1) this.displacement = this.readSigned(1);
-    else if (mod === 2 || this.base === RIP || this.base === NO_REGISTER) this.displacement = this.readSigned(4);
+    this.displacementBytes = mod === 1 ? 1 : mod === 2 || this.base === RIP || this.base === NO_REGISTER ? 4 : 0;
+    this.displacement = this.readSigned(this.displacementBytes);
   }
 
   private readOperand(spec: OperandSpec, operandSize: IntegerSize): Operand {
@@ -326,7 +328,7 @@ class Decoding {
     return this.bytes[this.position++] as number;
   }
 
-  /** 1, 2 or 4 bytes as a two's complement number. */
+  /** 0, 1, 2 or 4 bytes as a two's complement number. */
   private readSigned(size: number): number {
     let value = 0;
     for (let shift = 0; shift < 8 * size; shift += 8) value |= this.readByte() << shift;

@@ -26,7 +26,7 @@ export interface EncodeRequest {
   /** As the row lists them, silent ones included. */
   readonly operands: readonly Operand[];
   /** Displacement bytes to spend even where fewer would do. */
-  readonly displacementBytes?: 1 | 4 | undefined;
+  readonly displacementBytes?: 0 | 1 | 4 | undefined;
 }
 
 /** The bytes, or undefined when the row cannot say this. */
@@ -237,13 +237,8 @@ class Encoder {
 
   /** 0, 1 or 4. A base of rBP or r13 cannot do without. */
   private displacementBytes(base: number, displacement: bigint): number {
-    const { displacementBytes: asked } = this.request;
-    if (asked !== undefined) {
-      this.need(fitsSigned(displacement, asked));
-      return asked;
-    }
-    if (displacement === 0n && (base & 7) !== RBP) return 0;
-    return fitsSigned(displacement, 1) ? 1 : 4;
+    const needed = displacement === 0n && (base & 7) !== RBP ? 0 : fitsSigned(displacement, 1) ? 1 : 4;
+    return Math.max(needed, this.request.displacementBytes ?? 0);
   }
 
   private putRm(number: number): void {

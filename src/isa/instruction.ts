@@ -230,6 +230,8 @@ export interface Instruction {
   readonly repeatPrefix: 0 | 0xf2 | 0xf3;
   /** The segment that the last override byte names, whether it means something here or not; -1 when none. For printing. */
   readonly segmentPrefix: number;
+  /** Bytes of displacement behind ModRM, which may be more than the number needs. For printing and for encoding the same again. */
+  readonly displacementBytes: 0 | 1 | 4;
 }
 
 /**

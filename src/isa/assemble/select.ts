@@ -99,12 +99,15 @@ function attempt(row: Row, operandSize: IntegerSize, statement: Statement, place
   const registers = references
     .flatMap(({ base, index }) => [base, index])
     .filter((register) => typeof register === 'object');
-  const addressSize = statement.addressSize ?? (registers[0]?.size === 4 ? 4 : 8);
+  const isShort = registers[0]?.size === 4 || references[0]?.base === 'eip';
+  const addressSize = statement.addressSize ?? (isShort ? 4 : 8);
   if (registers.some(({ size }) => size !== addressSize)) return undefined;
 
   const encodeFor = (next: bigint | undefined): Uint8Array | undefined => {
     const converted = row.operands.map((spec, i) =>
-      row.silent ? silentOperand(spec, operandSize) : convert(spec, statement.operands[i], operandSize, place, next),
+      row.silent
+        ? silentOperand(spec, operandSize, statement.segment)
+        : convert(spec, statement.operands[i], operandSize, place, next),
     );
     if (converted.some((operand) => operand === undefined)) return undefined;
     return encode({
@@ -131,12 +134,12 @@ const displacementBytes = ({ displacement, displacementBytes: asked }: MemoryRef
   typeof displacement === 'object' ? 4 : asked;
 
 /** An operand that the mnemonic stands for. */
-function silentOperand(spec: OperandSpec, operandSize: IntegerSize): Operand {
+function silentOperand(spec: OperandSpec, operandSize: IntegerSize, override: number | undefined): Operand {
   const size = widthBytes(spec.width, operandSize);
   if (spec.source === 'fixed-register')
     return { kind: 'register', register: spec.fixed, size: size as IntegerSize, high: false };
   const base = spec.source === 'X' ? RSI : spec.source === 'Y' ? RDI : RBX;
-  const segment = spec.source === 'Y' ? ES : DS;
+  const segment = spec.source === 'Y' ? ES : (override ?? DS);
   return { kind: 'memory', base, index: NO_REGISTER, scale: 1, displacement: 0n, segment, size };
 }
 
@@ -184,9 +187,9 @@ function convertMemory(
   next: bigint | undefined,
 ): MemoryOperand | undefined {
   const written = reference.displacement ?? 0n;
-  const isTarget = reference.base === 'rip' && typeof written === 'object';
+  const isTarget = typeof reference.base === 'string' && typeof written === 'object';
   const value = numberOf(written, place);
-  const base = reference.base === 'rip' ? RIP : (reference.base?.register ?? NO_REGISTER);
+  const base = typeof reference.base === 'string' ? RIP : (reference.base?.register ?? NO_REGISTER);
   const index = reference.index?.register ?? NO_REGISTER;
   const scale = reference.scale ?? 1;
   // rSP cannot be an index, but unscaled the two may change places.

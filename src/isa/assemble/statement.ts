@@ -15,10 +15,13 @@ export interface SymbolReference {
 /** A number, read modulo the size that it is used at, or a symbol's address. */
 export type Value = bigint | SymbolReference;
 
-/** Memory, as written. With `base: 'rip'` a symbol means the place itself and a number means a distance from the next instruction. */
+/**
+ * Memory, as written. With a base of 'rip' (or 'eip', which truncates to 32 bits) a symbol means the place itself, and a number
+ * is a distance from the next instruction.
+ */
 export interface MemoryReference {
   readonly kind: 'reference';
-  readonly base?: RegisterOperand | 'rip' | undefined;
+  readonly base?: RegisterOperand | 'rip' | 'eip' | undefined;
   readonly index?: RegisterOperand | undefined;
   readonly scale?: 1 | 2 | 4 | 8 | undefined;
   readonly displacement?: Value | undefined;
@@ -44,9 +47,10 @@ export interface Statement {
   readonly operands: readonly StatementOperand[];
   readonly lock?: boolean | undefined;
   readonly repeat?: 'rep' | 'repne' | undefined;
-  /** Asked for beside the operands: `o16 leave`, `a32 movsb`. */
+  /** Asked for beside the operands: `o16 leave`, `a32 movsb`, `gs lodsb` (FS 4, GS 5; for instructions with silent operands). */
   readonly operandSize?: 2 | 4 | 8 | undefined;
   readonly addressSize?: 4 | undefined;
+  readonly segment?: number | undefined;
 }
 
 /** A general-purpose register by its name, such as 'rax' or 'r8d'. */

@@ -1,7 +1,8 @@
 // Instructions as people write them, in Intel's order: `mov [rdi+8], rax`, `rep movsq`, `lock add dword gs:[rcx*4+table], 1`,
 // `jnz .loop`. One line is one statement; a label stands before a colon; `;` and `#` begin a comment.
 // Sizes: byte word dword fword qword tbyte oword, with or without `ptr`. Numbers: decimal or 0x. Symbols may carry `+ number`.
-// `[rip+name]` is the place called name; `[name]` is the same place by its absolute address. Size prefixes as words: o16, o64, a32.
+// `[rip+name]` is the place called name; `[name]` is the same place by its absolute address.
+// Sizes and segments that no operand shows are words in front: `o64 retf`, `a32 loop .next`, `gs lodsb`.
 // Leaves out directives: data, alignment and sections are methods of the Assembler.
 
 import { FS, GS } from '../../abi/registers.js';
@@ -40,10 +41,12 @@ const PREFIX_WORDS: Readonly<Record<string, Partial<Statement>>> = {
   o32: { operandSize: 4 },
   o64: { operandSize: 8 },
   a32: { addressSize: 4 },
+  fs: { segment: FS },
+  gs: { segment: GS },
 };
 
 function parseStatement(text: string): Statement {
-  const [word, rest] = /^(\S+)\s*(.*)$/.exec(text)?.slice(1) as [string, string];
+  const [, word = '', rest = ''] = /^(\S+)\s*(.*)$/.exec(text) ?? [];
   const prefix = PREFIX_WORDS[word.toLowerCase()];
   if (prefix) return { ...parseStatement(rest), ...prefix };
   const operands = rest === '' ? [] : rest.split(',').map((operand) => parseOperand(operand.trim()));
@@ -97,7 +100,7 @@ const segmentNumber = (name: string | undefined): number | undefined =>
 
 /** What stands between the brackets: terms with + and - between them. */
 function parseAddress(text: string): MemoryReference {
-  let base: RegisterOperand | 'rip' | undefined;
+  let base: MemoryReference['base'];
   let index: RegisterOperand | undefined;
   let scale: 1 | 2 | 4 | 8 | undefined;
   const rest: string[] = [];
@@ -105,7 +108,7 @@ function parseAddress(text: string): MemoryReference {
     const [, name, factor] = /^([a-z]\w*)(?:\*([1248]))?$/i.exec(term) ?? [];
     const register = registersByName.get(name?.toLowerCase() ?? '');
     if (term === '') continue;
-    if (term.toLowerCase() === 'rip' && base === undefined) base = 'rip';
+    if (/^[re]ip$/i.test(term) && base === undefined) base = term.toLowerCase() as 'rip' | 'eip';
     else if (register?.kind !== 'register') rest.push(term);
     else if (factor === undefined && base === undefined) base = register;
     else if (index === undefined) {

@@ -24,7 +24,7 @@ export const bitRows: readonly UnplacedRow[] = [
   ...shift('SHL', 4, m.shl),
   ...shift('SHR', 5, m.shr),
   // Undocumented by Intel, documented by AMD (APM 3, table A-6); every processor takes /6 as /4.
-  ...shift('SAL', 6, m.shl, { alias: true }),
+  ...shift('SHL', 6, m.shl, { alias: true }),
   ...shift('SAR', 7, m.sar),
   row('SHLD', 'Ev,Gv,Ib', '0F A4 /r', m.shld),
   row('SHLD', 'Ev,Gv,CL', '0F A5 /r', m.shld),

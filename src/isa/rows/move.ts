@@ -24,9 +24,9 @@ export const moveRows: readonly UnplacedRow[] = [
   row('MOV', 'Rv,Sw', '8C /r', m.movFromSegment),
   row('MOV', 'Mw,Sw', '8C /r', m.movFromSegment),
   row('MOV', 'Sw,Ew', '8E /r', m.movToSegment),
-  row('LSS', 'Gv,Mp', '0F B2 /r', m.loadFarPointer),
-  row('LFS', 'Gv,Mp', '0F B4 /r', m.loadFarPointer),
-  row('LGS', 'Gv,Mp', '0F B5 /r', m.loadFarPointer),
+  row('LSS', 'Gv,Mp', '0F B2 /r', m.lss),
+  row('LFS', 'Gv,Mp', '0F B4 /r', m.lfs),
+  row('LGS', 'Gv,Mp', '0F B5 /r', m.lgs),
 
   row('MOVZX', 'Gv,Eb', '0F B6 /r', m.movzx),
   row('MOVZX', 'Gv,Ew', '0F B7 /r', m.movzx),
