@@ -11,5 +11,6 @@ export interface GuestImage {
   readonly segments: readonly { readonly vaddr: bigint; readonly bytes: Uint8Array }[];
   /** Where the kernel's memory ends; what no segment covers reads as zero. */
   readonly end: bigint;
-  readonly symbols: ReadonlyMap<string, bigint>;
+  /** Address, and size in bytes (0 for a bare label). */
+  readonly symbols: ReadonlyMap<string, { readonly address: bigint; readonly size: number }>;
 }

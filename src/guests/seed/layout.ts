@@ -17,9 +17,6 @@
 //  4dc6 4dc7 4dc8              Xen's L4, L3, L2: what xen_setup_kernel_pagetable recycles
 //  4dc9 …                      Xen's L1s, in order of address: region 0x26's is 4dc9 + 26 = 4def, as in the dump
 
-/** __START_KERNEL_map: where pfn 0 is mapped. */
-export const START_KERNEL_MAP = 0xffff_ffff_8000_0000n;
-
 export const TEXT_START = 0xffff_ffff_8100_0000n;
 export const HYPERCALL_PAGE = 0xffff_ffff_8100_1000n;
 /** RIP of the dump, ffffffff81263f22, is 0x12 bytes into clear_page. */
@@ -31,10 +28,13 @@ export const INIT_STACK = 0xffff_ffff_8178_4000n;
 export const OWN_TABLES = 0xffff_ffff_8178_7000n;
 export const KERNEL_END = 0xffff_ffff_81a0_0000n;
 
+/** The pfn of the L4 that Xen built; its L3 and L2 follow. */
+export const FIRST_TABLE_PFN = 0x4dc6;
+
 /** 256 MiB: the p2m list then takes 0x80 pages. */
 export const DOMAIN_PAGES = 0x1_0000;
 /** So that Xen's L4 comes to lie at pfn 4dc6: 4dc6 - 3 (start_info, xenstore, console) - 80 (p2m) - 1a00 (_end). */
-export const INITRD_BYTES = (0x4dc6 - 3 - 0x80 - 0x1a00) * 4096;
+export const INITRD_BYTES = (FIRST_TABLE_PFN - 3 - 0x80 - 0x1a00) * 4096;
 
 /**
  * The host's frames, by pfn. The dump has c3f18 + 1789 = c3f14 + 178d = c56a1 for the kernel's own tables and dc8b2 + 4def =
