@@ -364,10 +364,13 @@ function data(asm: Assembler): void {
 function pageTables(asm: Assembler): void {
   const table = (name: TableName, slots: Readonly<Record<number, TableName>> = {}): void =>
     asm.define(name, () => {
-      for (let slot = 0; slot < 512; slot++) {
-        const target = slots[slot];
-        asm.data(8, target === undefined ? 0n : symbol(target, BigInt(PAGE_RW) - START_KERNEL_MAP));
+      let filled = 0;
+      for (const [slot, target] of Object.entries(slots)) {
+        asm.zero(8 * (Number(slot) - filled));
+        asm.data(8, symbol(target, BigInt(PAGE_RW) - START_KERNEL_MAP));
+        filled = Number(slot) + 1;
       }
+      asm.zero(PAGE_BYTES - 8 * filled);
     });
   table('init_level4_pgt', {
     0: 'level3_ident_pgt',
