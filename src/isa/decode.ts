@@ -224,9 +224,11 @@ class Decoding {
     if (this.rm === 4) {
       const sib = this.readByte();
       const index = ((sib >> 3) & 7) | this.rexBit(REX_X);
-      this.scale = (1 << (sib >> 6)) as 1 | 2 | 4 | 8;
-      // Without REX.X the number 4 means no index; with it, r12.
-      this.index = index === RSP ? NO_REGISTER : index;
+      // Without REX.X the number 4 means no index, and the scale nothing; with REX.X it is r12.
+      if (index !== RSP) {
+        this.index = index;
+        this.scale = (1 << (sib >> 6)) as 1 | 2 | 4 | 8;
+      }
       this.base = mod === 0 && (sib & 7) === 5 ? NO_REGISTER : (sib & 7) | this.rexBit(REX_B);
     } else {
       this.base = mod === 0 && this.rm === 5 ? RIP : this.rm | this.rexBit(REX_B);

@@ -165,6 +165,7 @@ export interface MemoryOperand {
   readonly base: number;
   /** Register number 0..15, or NO_REGISTER. (XLAT adds AL by itself: its operand is plain [rBX].) */
   readonly index: number;
+  /** 1 when there is no index. */
   readonly scale: 1 | 2 | 4 | 8;
   /** Sign-extended: in [-2^63, 2^63). */
   readonly displacement: bigint;

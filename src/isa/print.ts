@@ -62,7 +62,7 @@ const defaultSize = (row: Row): number => row.encoding.operandSize || operandSiz
 /** Is the address size told by a register in an address, or is it the usual one? */
 const showsAddressSize = ({ addressSize, operands, row }: Instruction): boolean =>
   addressSize === 8 ||
-  row.mnemonic === 'JECXZ' ||
+  row.encoding.addressSize !== 0 ||
   (!row.silent &&
     operands.some(
       (operand) => operand.kind === 'memory' && (operand.base !== NO_REGISTER || operand.index !== NO_REGISTER),
@@ -170,7 +170,7 @@ function attPrefixes(instruction: Instruction): string[] {
   if (repeatPrefix === 0xf2) words.push('repnz');
   const used = operands.some((operand) => operand.kind === 'memory' && operand.segment === segmentPrefix);
   if (segmentPrefix !== NO_REGISTER && !used) words.push(unusedOverride(instruction));
-  if (!showsAddressSize(instruction)) words.push('addr32');
+  if (!showsAddressSize(instruction) && !row.silent) words.push('addr32');
   const asked = operandSize !== defaultSize(row) && !showsSize(instruction) && !hasAttSuffix(instruction);
   if (asked) words.push(operandSize === 8 ? 'rex.W' : 'data16');
   return words;
@@ -238,8 +238,8 @@ function hasAttSuffix(instruction: Instruction): boolean {
   const { row, operands, operandSize } = instruction;
   if (row.silent) return false;
   const isDefault = operandSize === defaultSize(row);
-  if (row.operands.every(({ source }) => source === 'I' || source === 'Is'))
-    return !isDefault && (row.sizing === 'd64' || row.mnemonic === 'RETF');
+  const noneShows = row.operands.every(({ source, width }) => /^(I|Is|fixed-segment)$/.test(source) || width === 'p');
+  if (noneShows) return !isDefault && (row.sizing === 'd64' || /^(RET|CALL|JMP)F$/.test(row.mnemonic));
   const memory = operands.findIndex(({ kind }) => kind === 'memory');
   const width = row.operands[memory]?.width;
   if (width !== 'b' && width !== 'v' && width !== 'y') return false;

@@ -138,6 +138,7 @@ function differenceBetween(ours: Instruction, code: TheirCode): string | undefin
 /** Our names where iced has one name for several things or another one. */
 const OUR_NAMES: Readonly<Record<string, string>> = {
   XLATB: 'XLAT',
+  SAL: 'SHL',
   'CALL m': 'CALLF',
   'JMP m': 'JMPF',
 };

@@ -100,7 +100,7 @@ function attempt(row: Row, operandSize: IntegerSize, statement: Statement, place
     .flatMap(({ base, index }) => [base, index])
     .filter((register) => typeof register === 'object');
   const isShort = registers[0]?.size === 4 || references[0]?.base === 'eip';
-  const addressSize = statement.addressSize ?? (isShort ? 4 : 8);
+  const addressSize = statement.addressSize ?? (row.encoding.addressSize || (isShort ? 4 : 8));
   if (registers.some(({ size }) => size !== addressSize)) return undefined;
 
   const encodeFor = (next: bigint | undefined): Uint8Array | undefined => {
