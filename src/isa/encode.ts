@@ -41,6 +41,12 @@ export function encode(request: EncodeRequest): Uint8Array | undefined {
 const OVERRIDES: Readonly<Record<number, number>> = { [FS]: 0x64, [GS]: 0x65 };
 /** [rSI], [rDI], [rBX]: where the operands are that no byte names. */
 const IMPLIED_BASES: Readonly<Record<string, number>> = { X: RSI, Y: RDI, B: RBX };
+/** The ways to say an operand size: nothing, 66, REX.W. */
+const SIZE_PREFIXES = [
+  { w: false, p66: false },
+  { w: false, p66: true },
+  { w: true, p66: false },
+] as const;
 const REX = 0x40;
 const REX_W = 0x48;
 
@@ -94,12 +100,7 @@ class Encoder {
   private prefixes(): readonly number[] {
     const { row, request } = this;
     const { mandatory } = row.encoding;
-    const sizes = [
-      { w: false, p66: false },
-      { w: false, p66: true },
-      { w: true, p66: false },
-    ];
-    const size = sizes.find(({ w, p66 }) => operandSizeOf(row, w, p66) === request.operandSize);
+    const size = SIZE_PREFIXES.find(({ w, p66 }) => operandSizeOf(row, w, p66) === request.operandSize);
     this.need(size !== undefined);
     if (size?.w) this.rex |= REX_W;
     this.need(request.repeat === undefined || row.repeats !== 'none');

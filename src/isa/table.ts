@@ -10,14 +10,15 @@ export const WITHOUT_MODRM = 1;
 export const WITH_MODRM = 2;
 
 const opcodeKinds = new Uint8Array(4 << 8);
-const candidateLists: Row[][] = Array.from({ length: 4 << 11 }, () => []);
+/** By map, opcode and reg. Undefined where there is no row. */
+const candidateLists: (Row[] | undefined)[] = new Array(4 << 11).fill(undefined);
 
 /** NO_ROW, WITHOUT_MODRM or WITH_MODRM for an opcode of a map. */
 export const opcodeKind = (map: OpcodeMap, opcode: number): number => opcodeKinds[(map << 8) | opcode] as number;
 
 /** The rows of an opcode that ModRM.reg `reg` allows (0 where there is no ModRM): the first one that fits is the right one. */
 export const candidates = (map: OpcodeMap, opcode: number, reg: number): readonly Row[] =>
-  candidateLists[(map << 11) | (opcode << 3) | reg] as readonly Row[];
+  candidateLists[(map << 11) | (opcode << 3) | reg] ?? [];
 
 /**
  * How much an encoding asks for. Of two rows that fit the same bytes the one that asks for more is meant (ENDBR64 before the
@@ -47,11 +48,16 @@ function enter(row: Row): void {
       `all rows of the opcode of ${row.encodingText} have ModRM, or none`,
     );
     opcodeKinds[(map << 8) | code] = kind;
-    for (let reg = 0; reg < (modrm ? 8 : 1); reg++)
-      if ((((reg << 3) ^ modrmValue) & modrmMask & 0x38) === 0)
-        candidateLists[(map << 11) | (code << 3) | reg]?.push(row);
+    for (let reg = 0; reg < (modrm ? 8 : 1); reg++) {
+      if ((((reg << 3) ^ modrmValue) & modrmMask & 0x38) !== 0) continue;
+      const place = (map << 11) | (code << 3) | reg;
+      const list = candidateLists[place] ?? [];
+      list.push(row);
+      candidateLists[place] = list;
+    }
   }
 }
 
 for (const row of rows) enter(row);
-for (const list of candidateLists) list.sort((a, b) => particularity(b.encoding) - particularity(a.encoding));
+for (const list of candidateLists)
+  if (list && list.length > 1) list.sort((a, b) => particularity(b.encoding) - particularity(a.encoding));

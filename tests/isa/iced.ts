@@ -108,9 +108,9 @@ const icedErrs = (ours: ReturnType<typeof decode>): boolean =>
 
 /** One of the three agreements, or what differs. */
 function judge(ours: ReturnType<typeof decode>): string {
-  if (theirs.isInvalid) return typeof ours === 'string' ? 'both refuse' : 'iced refuses this';
+  if (theirs.isInvalid) return ours === 'invalid' || ours === 'too-long' ? 'both refuse' : 'iced refuses this';
   const code = theirCode(theirs);
-  if (!code.isOurs) return typeof ours === 'string' ? 'not yet' : 'this is of a feature that has no rows yet';
+  if (!code.isOurs) return ours === 'invalid' ? 'not yet' : 'this is of a feature that has no rows yet';
   if (typeof ours === 'string') return 'we refuse this';
   return differenceBetween(ours, code) ?? 'same';
 }

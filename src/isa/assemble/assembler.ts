@@ -140,7 +140,13 @@ export class Assembler {
 
   private statement(statement: Statement, source: string): void {
     const operands = statement.operands.map((operand) => this.scopedOperand(operand));
-    this.add({ kind: 'code', statement: { ...statement, operands }, source, bytes: new Uint8Array() });
+    this.add({
+      kind: 'code',
+      statement: { ...statement, operands },
+      source,
+      bytes: new Uint8Array(),
+      movable: isMovable(operands),
+    });
   }
 
   private add(item: Item): void {
@@ -163,6 +169,16 @@ export class Assembler {
     if (operand.kind !== 'reference' || operand.displacement === undefined) return operand;
     return { ...operand, displacement: this.scopedValue(operand.displacement) };
   }
+}
+
+/** Do the bytes depend on where things are? A lone number may be the target of a branch, which is relative. */
+function isMovable(operands: readonly StatementOperand[]): boolean {
+  if (operands.length === 1 && typeof operands[0] === 'bigint') return true;
+  return operands.some(
+    (operand) =>
+      typeof operand === 'object' &&
+      (operand.kind === 'symbol' || (operand.kind === 'reference' && typeof operand.displacement === 'object')),
+  );
 }
 
 /** The bytes of one or more lines of assembly at an address (0 unless given). */
@@ -190,8 +206,10 @@ interface CodeItem {
   readonly kind: 'code';
   readonly statement: Statement;
   readonly source: string;
-  /** As of the last round. */
+  /** As of the last round; empty before the first. */
   bytes: Uint8Array;
+  /** The bytes depend on where things are. */
+  readonly movable: boolean;
 }
 
 /**
@@ -257,7 +275,7 @@ class Layout {
     this.walk((item, address) => {
       if (item.kind !== 'code') return item.kind === 'value' ? new Uint8Array(item.size) : this.bytesOf(item, address);
       const before = item.bytes;
-      item.bytes = this.encode(item, address);
+      if (item.movable || before.length === 0) item.bytes = this.encode(item, address);
       changed ||= item.bytes.length !== before.length;
       // Addresses within a round are those of its beginning.
       return before;

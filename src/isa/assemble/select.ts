@@ -9,6 +9,7 @@ import {
   type MemoryOperand,
   NO_REGISTER,
   type Operand,
+  type OperandSource,
   type OperandSpec,
   type OperandWidth,
   RIP,
@@ -31,9 +32,11 @@ export function select(statement: Statement, place: Place): Uint8Array {
   const name = statement.mnemonic.toLowerCase();
   const candidates = rowsByMnemonic.get(statement.mnemonic);
   if (!candidates) throw new InputError(`no instruction is called ${name}`);
-  const found = candidates.flatMap((row) =>
-    sizesToTry(row, statement).flatMap((operandSize) => attempt(row, operandSize, statement, place) ?? []),
-  );
+  const found = candidates
+    .filter((row) => takes(row, statement))
+    .flatMap((row) =>
+      sizesToTry(row, statement).flatMap((operandSize) => attempt(row, operandSize, statement, place) ?? []),
+    );
   const openSizes = new Set(found.map(({ openSize }) => openSize).filter((size) => size !== undefined));
   if (openSizes.size > 1)
     throw new InputError(`${name}: the size of the memory operand is open: say byte, word, dword or qword`);
@@ -73,28 +76,47 @@ const isReference = (operand: StatementOperand | undefined): operand is MemoryRe
 const followsPrefixes = (width: OperandWidth): boolean =>
   width === 'v' || width === 'z' || width === 'y' || width === 'p';
 
+const isRegister = (operand: StatementOperand): boolean => typeof operand === 'object' && operand.kind === 'register';
+
+/** Are there as many operands as the row has, and each of a kind that it has there? Sizes are another question. */
+function takes(row: Row, { operands }: Statement): boolean {
+  if (row.silent) return operands.length === 0;
+  return operands.length === row.operands.length && operands.every((operand, i) => takesKind(row.operands[i], operand));
+}
+
+const TAKEN_BY = {
+  value: ['I', 'Is', 'J', 'one'],
+  reference: ['E', 'M', 'O'],
+  register: ['E', 'R', 'G', 'Z', 'fixed-register'],
+  segment: ['S', 'fixed-segment'],
+  control: ['C'],
+  debug: ['D'],
+} as const satisfies Record<string, readonly OperandSource[]>;
+
+function takesKind(spec: OperandSpec | undefined, operand: StatementOperand): boolean {
+  const kind = typeof operand === 'bigint' || operand.kind === 'symbol' ? 'value' : operand.kind;
+  const sources: readonly OperandSource[] = TAKEN_BY[kind];
+  return spec !== undefined && sources.includes(spec.source);
+}
+
+const SIZES = { byte: [1], f64: [8], d64: [8, 2], prefix: [4, 2, 8] } as const;
+
 /** Operand sizes, the row's own first. Another than that needs somebody to ask for it: a prefix, a register, a memory size. */
 function sizesToTry(row: Row, statement: Statement): readonly IntegerSize[] {
   const { operandSize } = row.encoding;
-  const possible = ({ byte: [1], f64: [8], d64: [8, 2], prefix: [4, 2, 8] } as const)[row.sizing];
-  const fitting = possible.filter((size) => operandSize === 0 || operandSize === size);
-  if (statement.operandSize !== undefined) return fitting.filter((size) => size === statement.operandSize);
-  const sized = statement.operands.filter((_, i) => followsPrefixes(row.operands[i]?.width ?? 'none'));
-  const asked = sized.some(
-    (operand) => typeof operand === 'object' && (operand.kind === 'register' || isReference(operand)),
+  const sizes = SIZES[row.sizing].filter((size) => operandSize === 0 || operandSize === size);
+  if (statement.operandSize !== undefined) return sizes.filter((size) => size === statement.operandSize);
+  // Memory of no stated size asks for every size, which `select` then refuses; but a push is of 8 bytes unless it says 2.
+  const asked = statement.operands.some(
+    (operand, i) =>
+      followsPrefixes(row.operands[i]?.width ?? 'none') &&
+      (isRegister(operand) || (isReference(operand) && (operand.size !== undefined || row.sizing === 'prefix'))),
   );
-  // An unsized [memory] counts as asking for every size, which `select` then refuses; but a push is 8 bytes unless it says 2.
-  const open = sized.every((operand) => !isReference(operand) || operand.size === undefined);
-  const onlyDefault = !asked || (row.sizing === 'd64' && open && !sized.some((operand) => isRegister(operand)));
-  return onlyDefault ? fitting.slice(0, 1) : fitting;
+  return asked ? sizes : sizes.slice(0, 1);
 }
-
-const isRegister = (operand: StatementOperand): boolean => typeof operand === 'object' && operand.kind === 'register';
 
 /** The statement as this row and size would say it, or undefined. */
 function attempt(row: Row, operandSize: IntegerSize, statement: Statement, place: Place): Found | undefined {
-  const operands = row.silent ? [] : row.operands;
-  if (statement.operands.length !== operands.length) return undefined;
   const references = statement.operands.filter(isReference);
   const registers = references
     .flatMap(({ base, index }) => [base, index])
@@ -120,12 +142,14 @@ function attempt(row: Row, operandSize: IntegerSize, statement: Statement, place
       displacementBytes: references[0] && displacementBytes(references[0]),
     });
   };
-  // What depends on the next instruction's address never changes the length, so the second time is right.
   const draft = encodeFor(undefined);
-  const bytes = draft && encodeFor(place.address + BigInt(draft.length));
+  // What depends on where the next instruction is never changes the length, so the second time is right.
+  const isRelative =
+    references.some(({ base }) => typeof base === 'string') || row.operands.some(({ source }) => source === 'J');
+  const bytes = draft && isRelative ? encodeFor(place.address + BigInt(draft.length)) : draft;
   if (!bytes) return undefined;
   const open = statement.operands.findIndex((operand) => isReference(operand) && operand.size === undefined);
-  const openWidth = operands[open]?.width ?? 'none';
+  const openWidth = row.operands[open]?.width ?? 'none';
   return { row, bytes, openSize: openWidth === 'none' ? undefined : widthBytes(openWidth, operandSize) };
 }
 
