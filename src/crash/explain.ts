@@ -1,0 +1,346 @@
+// Text in, explanations out. The order of work: scanner.ts finds crashes, derive/ works out what follows from each, rules/
+// rank the causes, and here it is put together. Pure: no input or output, no clock.
+
+import type { CrashReport } from '../abi/crash-report.js';
+import { VECTORS } from '../abi/exceptions.js';
+import { hex, hex64, hexBytes } from '../base/hex.js';
+import { buildCase, type Case } from './derive/case.js';
+import { errorCodeBits } from './derive/error-code.js';
+import { contradictions, findings } from './derive/findings.js';
+import { missing } from './derive/missing.js';
+import { story } from './derive/story.js';
+import type {
+  AccessFacts,
+  Cause,
+  CodeFacts,
+  CrashFacts,
+  ErrorCodeFacts,
+  Explanation,
+  ModeFacts,
+  Reading,
+  RegisterNote,
+  WalkFacts,
+} from './explanation.js';
+import { type Facts, LIST_LIMITS, type StatedEntry, type WalkLevel } from './facts.js';
+import type { MachineEvidence } from './machine-evidence.js';
+import { inWords, type Judgement } from './rules/diagnosis.js';
+import { rank } from './rules/index.js';
+import { type Evidence, scan } from './scanner.js';
+
+export interface ExplainOptions {
+  /** What the machine that ran the guest knows besides. It is taken to be about the text's first crash. */
+  readonly machine?: MachineEvidence | undefined;
+  /** The name of an address in the system that crashed: "clear_page+0x12", with a source line behind it where known. */
+  readonly symbol?: ((address: bigint) => string | undefined) | undefined;
+}
+
+/** Everything that `text`, of any kind and size, tells about crashes. Never throws; a text without a crash gives none. */
+export function explain(text: string, options: ExplainOptions = {}): Reading {
+  const { crashes, totals } = scan(text);
+  return { crashes: explainAll(crashes, options), ...totals };
+}
+
+/** Explains crashes that a scanner found in one text: fragments of further dumps are taken as evidence for the whole ones. */
+export function explainAll(crashes: readonly Evidence[], options: ExplainOptions = {}): readonly Explanation[] {
+  const whole = crashes.filter(({ whole }) => whole);
+  const chosen = whole.length > 0 ? whole : crashes;
+  const fragments = crashes.filter((evidence) => !chosen.includes(evidence)).map(({ facts }) => facts);
+  return chosen.map((evidence, index) =>
+    explainFacts(evidence.facts, {
+      ...options,
+      machine: index === 0 ? options.machine : undefined,
+      related: fragments,
+      lines: evidence,
+    }),
+  );
+}
+
+/** Explains a report of Paravane's own machine. */
+export function explainReport(report: CrashReport, options: ExplainOptions = {}): Explanation {
+  return explainFacts(factsOf(report), options);
+}
+
+interface FactsOptions extends ExplainOptions {
+  readonly related?: readonly Facts[];
+  readonly lines?: { readonly firstLine: number; readonly lastLine: number };
+}
+
+function explainFacts(facts: Facts, options: FactsOptions): Explanation {
+  const of = buildCase(facts, options);
+  const judgements = rank(of);
+  const [first] = judgements as readonly [Judgement, ...Judgement[]];
+  const verdict = {
+    id: first.diagnosis.id,
+    text: inWords(first.diagnosis.verdict, of),
+    family: first.diagnosis.family,
+    certainty: first.certainty,
+  };
+  return {
+    summary: summaryOf(of, verdict.text),
+    verdict,
+    crash: crashFacts(of, options),
+    access: accessFacts(of),
+    mode: modeFacts(of),
+    errorCode: errorCodeFacts(facts),
+    walk: walkFacts(of),
+    code: codeFacts(of),
+    registers: registerNotes(of),
+    trace: facts.trace ?? [],
+    contradictions: contradictions(of),
+    findings: findings(of),
+    causes: judgements.map((judgement) => causeOf(judgement, of)),
+    next: first.diagnosis.next(of),
+    missing: missing(of),
+    remarks: facts.remarks ?? [],
+    machine: options.machine && { evidence: options.machine, story: story(options.machine) },
+  };
+}
+
+const ACCESS_VERBS = { read: 'read from', write: 'wrote to', fetch: 'tried to execute' } as const;
+const WHO = {
+  'guest-kernel': 'guest kernel',
+  'guest-user': 'guest program',
+  hypervisor: 'hypervisor',
+  kernel: 'kernel',
+  user: 'program',
+  'hvm-guest': 'HVM guest',
+} as const;
+
+function summaryOf(of: Case, verdict: string): string {
+  const { facts, access, address, page } = of;
+  const subject = subjectOf(of);
+  const target = address ?? page;
+  const happened =
+    access !== undefined && target !== undefined && of.isPageFault !== false
+      ? ` when ${pronounOf(of)} ${ACCESS_VERBS[access]} ${hex64(target)}`
+      : facts.headline === undefined
+        ? ''
+        : ` ("${facts.headline}")`;
+  return `${subject} crashed${happened}: ${verdict}.`;
+}
+
+function subjectOf({ facts }: Case): string {
+  switch (facts.system) {
+    case 'xen-guest':
+      return facts.domain === undefined ? 'A Xen guest' : `Xen domain ${facts.domain}`;
+    case 'xen':
+      return `Xen itself${facts.version === undefined ? '' : ` (${facts.version})`}`;
+    case 'linux':
+      return `The Linux kernel${facts.version === undefined ? '' : ` (${facts.version})`}`;
+    default:
+      return 'Something';
+  }
+}
+
+const pronounOf = ({ mode, facts }: Case): string =>
+  mode.who === 'guest-user' || mode.who === 'user'
+    ? 'a program'
+    : facts.system === 'xen-guest'
+      ? mode.who === 'guest-kernel'
+        ? 'its kernel'
+        : 'it'
+      : 'it';
+
+function crashFacts({ facts }: Case, { lines, symbol }: FactsOptions): CrashFacts {
+  const { registers, vector } = facts;
+  const known = vector === undefined ? undefined : VECTORS[vector];
+  const rip = registers?.rip;
+  return {
+    system: facts.system,
+    kind: facts.kind,
+    headline: facts.headline,
+    vector,
+    exception: vector === undefined ? undefined : known ? `${known.mnemonic} ${known.xenName}` : `vector ${vector}`,
+    domain: facts.domain,
+    vcpu: facts.vcpu,
+    cpu: facts.cpu,
+    task: facts.task,
+    pid: facts.pid,
+    version: facts.version,
+    hardware: facts.hardware,
+    rip,
+    symbol: facts.ripSymbol ?? (rip === undefined ? undefined : symbol?.(rip)),
+    firstLine: lines?.firstLine,
+    lastLine: lines?.lastLine,
+  };
+}
+
+function accessFacts(of: Case): AccessFacts | undefined {
+  const { access, address, page, place, operand, effects, disassembly } = of;
+  const line = disassembly?.lines.find(({ trapping }) => trapping);
+  if (access === undefined && address === undefined && page === undefined && line === undefined) return undefined;
+  return {
+    kind: access,
+    address,
+    page,
+    place: place?.words,
+    bytes: operand?.faults === false ? undefined : operand?.access.bytes,
+    instruction: line?.intel,
+    operand: operandText(line?.intel),
+    operandAddress: operand?.access.address,
+    operandAgrees: operand?.faults,
+    value: operand?.access.kind === 'write' ? effects?.stored : undefined,
+  };
+}
+
+/** The memory operand as the disassembly writes it. */
+const operandText = (intel: string | undefined): string | undefined => /\[[^\]]+\]/.exec(intel ?? '')?.[0];
+
+const modeFacts = ({ mode }: Case): ModeFacts => ({
+  who: mode.who && WHO[mode.who],
+  cpl: mode.cpl,
+  because: mode.because,
+});
+
+const errorCodeFacts = ({ vector, errorCode, system }: Facts): ErrorCodeFacts | undefined =>
+  vector === undefined || errorCode === undefined
+    ? undefined
+    : { value: errorCode, bits: errorCodeBits(vector, errorCode, system === 'xen-guest') };
+
+function walkFacts({ walk, allowed, linear }: Case): WalkFacts | undefined {
+  if (walk === undefined) return undefined;
+  return {
+    address: walk.address,
+    levels: walk.steps.map((step) => ({
+      level: step.level,
+      index: step.statedIndex ?? step.computedIndex,
+      indexFromAddress: step.computedIndex,
+      indexAgrees: step.indexAgrees,
+      entry: step.entry,
+      frame: step.frame,
+      pfn: step.pfn,
+      present: step.present,
+      large: step.large,
+      flags: step.flags,
+    })),
+    missing: walk.missing,
+    outcome: walk.outcome,
+    rights: { writable: walk.writable, user: walk.user, executable: walk.executable },
+    allowsAccess: allowed,
+    pfnCheck:
+      linear === undefined || walk.pfn === undefined
+        ? undefined
+        : { pfn: walk.pfn, base: linear.base, words: linear.words },
+  };
+}
+
+const codeFacts = ({ disassembly }: Case): readonly CodeFacts[] =>
+  (disassembly?.lines ?? []).map(({ address, offset, bytes, intel, att, trapping }) => ({
+    address,
+    offset,
+    bytes: hexBytes(bytes),
+    intel,
+    att,
+    trapping,
+  }));
+
+/** Registers that matter, and why. */
+function registerNotes(of: Case): readonly RegisterNote[] {
+  const { facts, handed, nearRegisters, idiom } = of;
+  const notes: RegisterNote[] = [];
+  for (const { register, value, offset } of nearRegisters.slice(0, 4))
+    notes.push({
+      register,
+      value,
+      says:
+        offset === 0n
+          ? 'the faulting address'
+          : `the faulting address is ${offset < 0n ? '-' : '+'}${hex(offset < 0n ? -offset : offset)} from here`,
+    });
+  if (handed !== undefined) {
+    notes.push({
+      register: handed.register,
+      value: handed.value,
+      says: handed.matchesWalk ? "the page's entry, as the guest hands it to Xen" : 'looks like an entry handed to Xen',
+    });
+    if (handed.hypercall !== undefined)
+      notes.push({
+        register: 'rdx',
+        value: handed.hypercall.flags,
+        says:
+          handed.hypercall.flush === 'none'
+            ? 'flags of the hypercall: no flush'
+            : `flags of the hypercall: ${handed.hypercall.flush}`,
+      });
+  }
+  const rcx = facts.registers?.rcx;
+  if (idiom !== undefined && rcx !== undefined)
+    notes.push({
+      register: 'rcx',
+      value: rcx,
+      says: `counter of ${idiom.name}${idiom.turn === 'first' ? ': first turn' : ''}`,
+    });
+  return notes;
+}
+
+const causeOf = (
+  { diagnosis, score, certainty, evidenceFor, evidenceAgainst, wanted }: Judgement,
+  of: Case,
+): Cause => ({
+  id: diagnosis.id,
+  text: inWords(diagnosis.verdict, of),
+  family: diagnosis.family,
+  certainty,
+  score,
+  explanation: diagnosis.explanation(of),
+  evidenceFor,
+  evidenceAgainst,
+  wanted,
+  sources: diagnosis.sources,
+  alike: diagnosis.alike ?? [],
+});
+
+const GPR_ORDER = [
+  'rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
+] as const; // biome-ignore format: one row
+
+/** A report as the facts that its text would state. */
+function factsOf(report: CrashReport): Facts {
+  const { cause, registers: r, walk, xen } = report;
+  const words = Object.fromEntries(GPR_ORDER.map((name, number) => [name, r.gpr[number] as bigint]));
+  const bases = { fsb: r.fsBase, gsb: r.gsBase, gss: r.gsShadow };
+  const known = Object.entries(bases).filter(([, value]) => value !== undefined);
+  return {
+    system: 'xen-guest',
+    ...(cause.kind === 'unhandled'
+      ? {
+          kind: cause.vector === 14 ? 'page-fault' : 'exception',
+          vector: cause.vector,
+          crashCall: 'entry.S',
+          ...(cause.errorCode === undefined ? {} : { errorCode: cause.errorCode }),
+        }
+      : { kind: 'domain-crash', crashCall: cause.calledFrom, remarks: cause.message === '' ? [] : [cause.message] }),
+    domain: report.domain,
+    vcpu: report.vcpu,
+    cpu: report.cpu,
+    version: xen.version,
+    debug: xen.debug,
+    taint: xen.taint,
+    context: 'pv guest',
+    contextNamesVcpu: xen.form === '4.17',
+    eventMask: report.eventMask,
+    ...(xen.entryPoint === undefined ? {} : { entryPoint: xen.entryPoint }),
+    ...(walk === undefined ? {} : { walkFrom: walk.vaddr, walk: statedWalk(walk.lines) }),
+    registers: {
+      ...words,
+      rip: r.rip,
+      rflags: r.rflags,
+      cr0: r.cr0,
+      cr2: r.cr2,
+      cr3: r.cr3,
+      cr4: r.cr4,
+      ...Object.fromEntries(known),
+    },
+    selectors: { cs: r.cs, ss: r.ss, ds: r.ds, es: r.es, fs: r.fs, gs: r.gs },
+    stackFrom: r.gpr[4] as bigint,
+    stack: report.stack.words.slice(0, LIST_LIMITS.stack),
+    ...(report.stack.stop === undefined ? {} : { stackStop: report.stack.stop }),
+  };
+}
+
+function statedWalk(lines: NonNullable<CrashReport['walk']>['lines']): Partial<Record<WalkLevel, StatedEntry>> {
+  const entries = lines.map(
+    ({ level, index, entry, pfn }) => [level, { level, index, entry, pfn: pfn ?? 'invalid' }] as const,
+  );
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,69 @@
+// Conditions that several diagnoses share, under the names that their rules are read by.
+
+import { PTE_US } from '../../abi/paging.js';
+import { hex, hex0x, hex64 } from '../../base/hex.js';
+import type { Case } from '../derive/case.js';
+import type { PlaceName } from '../derive/places.js';
+import { all, known, not, type Truth } from '../derive/truth.js';
+import type { CrashKind, CrashSystem } from '../facts.js';
+import type { Clue } from './diagnosis.js';
+
+export const isPageFault = (of: Case): Truth => of.isPageFault;
+export const isSystem =
+  (...systems: readonly CrashSystem[]) =>
+  ({ facts }: Case): Truth =>
+    known(facts.system, (system) => systems.includes(system));
+export const isKind =
+  (...kinds: readonly CrashKind[]) =>
+  ({ facts }: Case): Truth =>
+    known(facts.kind, (kind) => (kind === 'fragment' ? undefined : kinds.includes(kind)));
+export const isAt =
+  (...places: readonly PlaceName[]) =>
+  ({ place }: Case): Truth =>
+    known(place, ({ name }) => places.includes(name));
+
+/** The error code says that a translation was there and forbade the access. */
+export const wasForbidden = ({ errorCode }: Case): Truth =>
+  known(errorCode, ({ present, reserved }) => present && !reserved);
+export const wasNotPresent = ({ errorCode }: Case): Truth => known(errorCode, ({ present }) => !present);
+export const isWrite = ({ access }: Case): Truth => known(access, (kind) => kind === 'write');
+export const isFetch = ({ access, facts, address }: Case): Truth =>
+  facts.registers?.rip !== undefined && address !== undefined && facts.registers.rip === address
+    ? true
+    : known(access, (kind) => kind === 'fetch');
+export const isAllowedByTables = ({ allowed }: Case): Truth => allowed;
+export const tablesMapIt = ({ walk }: Case): Truth =>
+  known(walk, ({ outcome }) => (outcome === 'open' ? undefined : outcome === 'maps'));
+export const tablesAreWritable = ({ walk }: Case): Truth => known(walk, ({ writable }) => writable);
+export const entryIsReadOnly = ({ walk }: Case): Truth =>
+  known(walk, ({ writable, outcome }) => (outcome === 'not-present' ? false : not(writable)));
+
+/** A PV guest has not registered a handler: any fault is the end, tolerable or not. */
+export const nobodyHandles = ({ facts }: Case): Truth =>
+  facts.system !== 'xen-guest' ? false : facts.crashCall === undefined ? undefined : facts.crashCall === 'entry.S';
+
+export const hexAddress = (address: bigint | undefined): string =>
+  address === undefined ? 'an address that the text does not give' : hex64(address);
+export const hexWord = (value: bigint): string => hex0x(value);
+export const errorCodeText = ({ facts }: Case): string => hex(facts.errorCode ?? 0, 4);
+
+/** The level's entry in words: "L1[0x1c7] 00100000dc8da067". */
+export function leafText({ walk }: Case): string {
+  const last = walk?.last;
+  if (last === undefined) return 'the entry';
+  const index = last.statedIndex ?? last.computedIndex;
+  return `L${last.level}${index === undefined ? '' : `[0x${hex(index, 3)}]`} = ${hex64(last.entry)}`;
+}
+
+export const pageFaultClue = (weight: number): Clue => ({
+  when: isPageFault,
+  weight,
+  says: 'the exception is a page fault',
+  wanted: 'the line that names the exception',
+});
+
+/** The entry that ends the walk lacks US: with US clear a PV guest, which runs at CPL 3, may not touch the page. */
+export const lacksUser = ({ walk }: Case): Truth =>
+  known(walk, ({ last }) => known(last, ({ entry, present }) => present && (entry & PTE_US) === 0n));
+
+export { all, known, not, type Truth };

@@ -1,0 +1,39 @@
+// The stale copy is of an upper-level entry, in a paging-structure cache, and not of the leaf in the TLB.
+
+import { isAllowedByTables, pageFaultClue, wasForbidden } from './conditions.js';
+import type { Diagnosis } from './diagnosis.js';
+
+export const staleUpperLevel: Diagnosis = {
+  id: 'stale-paging-structure',
+  verdict: 'stale paging-structure cache: an upper-level entry was changed, and the CPU still walked by the old one',
+  family: 'stale-translation',
+  requires: [
+    pageFaultClue(0),
+    {
+      when: wasForbidden,
+      weight: 1,
+      says: 'a translation was present and forbade the access',
+    },
+    { when: isAllowedByTables, weight: 3, says: 'the tables in memory allow it at every level' },
+  ],
+  clues: [
+    {
+      when: ({ handed, facts }) =>
+        handed !== undefined ? handed.matchesWalk || undefined : facts.registers?.rsi === undefined ? undefined : false,
+      weight: -2,
+      says: 'it is the leaf entry that was just changed, as the registers show',
+    },
+    {
+      when: ({ machine }) => machine?.change !== undefined,
+      weight: -3,
+      says: 'the machine saw the leaf entry change',
+    },
+  ],
+  explanation: () =>
+    'The CPU also caches upper-level entries, with the rights of all levels above combined. A change there needs a flush too: INVLPG of any address drops them all, a CR3 load too. It is the rarer case, because upper-level entries are seldom made less than writable.',
+  next: () => [
+    'Look for changes of L2, L3 or L4 entries (mmu_update) shortly before, and whether a flush followed them.',
+  ],
+  sources: ['SDM 3A "Paging > Paging-Structure Caches" (§4.10.3) and "Operations that Invalidate" (§4.10.4.1)'],
+  examples: [],
+};

@@ -1,0 +1,314 @@
+// A stream of log text → the crashes in it, in constant memory and linear time. Knows lines, not systems: what a line means
+// is in formats/. Lines of several writers (Xen, a kernel's CPUs or tasks, nested guests) may be interleaved: each writer
+// has a crash of its own open at any time.
+// Handles lines that a terminal or a mail program broke in two: when a line means nothing by itself and more when it is
+// joined to the one before it, it is joined. Leaves out lines torn apart character by character by two CPUs.
+
+import type { CrashSystem, Facts } from './facts.js';
+import type { Format } from './formats/format.js';
+import { FORMATS } from './formats/index.js';
+import { conflict, countStated, merge, overrule } from './merge.js';
+import { type CleanLine, clean } from './text/clean.js';
+import { lineSplitter } from './text/lines.js';
+
+/** A crash as it stands in a text: what it states, and where. */
+export interface Evidence {
+  readonly facts: Facts;
+  /** Numbers of its first and last line, from 1. */
+  readonly firstLine: number;
+  readonly lastLine: number;
+  /** Names of the formats that were recognised, each once: what is missing follows from what is not here. */
+  readonly formats: readonly string[];
+  /** False when no line that begins a dump was seen: some lines of one, and no more. */
+  readonly whole: boolean;
+}
+
+export interface Scanner {
+  /** Takes the next piece of text, cut anywhere. */
+  push(chunk: string): void;
+  /** Ends the text: hands over the crashes still open, and says how much was read. */
+  end(): ScanTotals;
+}
+
+export interface ScanTotals {
+  readonly lines: number;
+  /** Lines that no format recognises. */
+  readonly noise: number;
+}
+
+/** A scanner that hands over each crash as soon as it is known to be complete. */
+export function createScanner(found: (evidence: Evidence) => void): Scanner {
+  return new LineScanner(found);
+}
+
+/** All crashes of a text, in the order of their first lines. */
+export function scan(text: string): { readonly crashes: readonly Evidence[]; readonly totals: ScanTotals } {
+  const crashes: Evidence[] = [];
+  const scanner = createScanner((evidence) => crashes.push(evidence));
+  scanner.push(text);
+  const totals = scanner.end();
+  return { crashes: crashes.sort((a, b) => a.firstLine - b.firstLine), totals };
+}
+
+/** At most this many writers have a crash open; the one that was silent longest is closed for a new one. */
+const MOST_WRITERS = 16;
+/** Remarks that precede a crash are kept this many deep, and forgotten after this many lines. */
+const REMARKS = { kept: 4, lines: 40 };
+/** How wide a terminal's line is: where it breaks one that it cannot show. */
+const WRAP_COLUMNS = { from: 78, to: 82 };
+
+interface Draft {
+  readonly writer: string;
+  readonly facts: Facts;
+  readonly stage: number;
+  readonly firstLine: number;
+  readonly lastLine: number;
+  readonly formats: ReadonlySet<string>;
+  readonly whole: boolean;
+}
+
+/** What one line turned out to be. */
+interface Reading {
+  readonly format: Format;
+  readonly writer: string;
+  readonly facts: Facts;
+}
+
+/** The line before, kept in case the next one is its other half. */
+interface Previous {
+  readonly text: string;
+  readonly line: number;
+  readonly reading: Reading | undefined;
+  /** The writer's crash before the line was added to it. */
+  readonly before: Draft | undefined;
+}
+
+const HINTED = FORMATS.filter(({ hint }) => hint !== undefined);
+const FOLLOWERS = FORMATS.filter(({ follows }) => follows !== undefined);
+const FOLLOWED: ReadonlySet<string | undefined> = new Set(FOLLOWERS.map(({ follows }) => follows));
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+const HINTS = [...new Set(HINTED.map(({ hint }) => (hint instanceof RegExp ? hint.source : escaped(hint as string))))];
+/** One pass over a line tells whether any format could want it; */
+const ANY_HINT = new RegExp(HINTS.join('|'));
+/** and one over a raw line, whether it could once it is cleaned: blanks of other kinds and HTML hide hints. */
+const ANY_RAW_HINT = new RegExp([...HINTS, '[\\t\\u00a0\\u202f]', '&[lg]t;', '&nbsp;', '&#160;'].join('|'));
+
+class LineScanner implements Scanner {
+  private readonly found: (evidence: Evidence) => void;
+  private readonly splitter = lineSplitter((line) => this.line(line));
+  private readonly drafts = new Map<string, Draft>();
+  private remarks: { readonly writer: string; readonly line: number; readonly facts: Facts }[] = [];
+  private latest: string | undefined;
+  private awaited: { readonly format: string; readonly writer: string } | undefined;
+  private previous: Previous | undefined;
+  private lines = 0;
+  private recognised = 0;
+
+  constructor(found: (evidence: Evidence) => void) {
+    this.found = found;
+  }
+
+  push(chunk: string): void {
+    this.splitter.push(chunk);
+  }
+
+  end(): ScanTotals {
+    this.splitter.end();
+    const open = [...this.drafts.values()].sort((a, b) => a.firstLine - b.firstLine);
+    for (const draft of open) this.close(draft);
+    return { lines: this.lines, noise: this.lines - this.recognised };
+  }
+
+  private line(raw: string): void {
+    this.lines++;
+    const { previous } = this;
+    if (!ANY_RAW_HINT.test(raw) && previous === undefined && this.awaited === undefined) {
+      if (isWrapWidth(raw)) this.previous = { text: raw, line: this.lines, reading: undefined, before: undefined };
+      return;
+    }
+    this.previous = undefined;
+    const line = clean(raw);
+    const reading = this.read(line, ANY_HINT.test(line.text));
+    if (reading !== undefined) {
+      this.recognised++;
+      const before = this.drafts.get(reading.writer);
+      this.add(reading, this.lines);
+      this.previous = { text: line.text, line: this.lines, reading, before };
+      return;
+    }
+    if (line.text.trim() === '') return;
+    this.awaited = undefined;
+    if (previous !== undefined && this.joins(previous, line)) return;
+    if (isWrapWidth(raw)) this.previous = { text: line.text, line: this.lines, reading: undefined, before: undefined };
+  }
+
+  /** What the line is to the crash that its writer has open, if it is anything. */
+  private read(
+    line: CleanLine,
+    hinted: boolean,
+    drafts: ReadonlyMap<string, Draft> = this.drafts,
+  ): Reading | undefined {
+    const { awaited } = this;
+    if (hinted) {
+      for (const format of HINTED) {
+        const reading = this.readAs(format, line, drafts);
+        if (reading !== undefined) return reading;
+      }
+    }
+    if (awaited === undefined) return undefined;
+    for (const format of FOLLOWERS) {
+      if (format.follows !== awaited.format) continue;
+      const reading = this.readAs(format, line, drafts);
+      if (reading !== undefined && reading.writer === awaited.writer) return reading;
+    }
+    return undefined;
+  }
+
+  private readAs(format: Format, line: CleanLine, drafts: ReadonlyMap<string, Draft>): Reading | undefined {
+    if (format.origin !== undefined && line.origin !== undefined && format.origin !== line.origin) return undefined;
+    if (typeof format.hint === 'string' && !line.text.includes(format.hint)) return undefined;
+    const writer = format.origin === undefined ? this.latest : `${format.origin}/${line.writer}`;
+    if (writer === undefined) return undefined;
+    const draft = drafts.get(writer);
+    if (draft === undefined && format.role === 'inside') return undefined;
+    const known = draft?.facts ?? {};
+    if (format.within !== undefined && !format.within(known)) return undefined;
+    format.pattern.lastIndex = 0;
+    const match = format.pattern.exec(line.text);
+    if (match === null) return undefined;
+    const facts = format.read(match, known);
+    return facts === undefined ? undefined : { format, writer, facts };
+  }
+
+  /** Adds a recognised line to its writer's crash, or begins another one with it. */
+  private add({ format, writer, facts }: Reading, line: number): void {
+    this.awaited = FOLLOWED.has(format.name) ? { format: format.name, writer } : undefined;
+    if (format.role === 'precedes') {
+      this.remarks = [...this.remarks.filter((remark) => line - remark.line <= REMARKS.lines), { writer, line, facts }];
+      if (this.remarks.length > REMARKS.kept) this.remarks.shift();
+      return;
+    }
+    const draft = this.drafts.get(writer);
+    if (format.role === 'cut') {
+      if (draft !== undefined) this.close(draft);
+      return;
+    }
+    const stage = typeof format.stage === 'function' ? format.stage(draft?.facts ?? {}) : format.stage;
+    if (draft !== undefined && belongsTo(draft, stage, facts, format)) {
+      this.keep({
+        ...draft,
+        facts: format.overrules ? overrule(draft.facts, facts) : merge(draft.facts, facts),
+        stage: Math.max(draft.stage, stage ?? draft.stage),
+        lastLine: line,
+        formats: new Set([...draft.formats, format.name]),
+        whole: draft.whole || format.role === 'begins',
+      });
+      return;
+    }
+    if (format.role === 'inside') return;
+    if (draft !== undefined) this.close(draft);
+    if (this.drafts.size >= MOST_WRITERS) this.close(oldest(this.drafts));
+    this.keep({
+      writer,
+      facts: merge(facts, this.takeRemarks(writer, line)),
+      stage: stage ?? 0,
+      firstLine: line,
+      lastLine: line,
+      formats: new Set([format.name]),
+      whole: format.role === 'begins',
+    });
+  }
+
+  private takeRemarks(writer: string, line: number): Facts {
+    const mine = this.remarks.filter((remark) => remark.writer === writer && line - remark.line <= REMARKS.lines);
+    this.remarks = this.remarks.filter((remark) => remark.writer !== writer);
+    return mine.reduce<Facts>((facts, remark) => merge(facts, remark.facts), {});
+  }
+
+  private keep(draft: Draft): void {
+    this.drafts.set(draft.writer, draft);
+    this.latest = draft.writer;
+  }
+
+  private close(draft: Draft): void {
+    this.drafts.delete(draft.writer);
+    if (this.latest === draft.writer) this.latest = undefined;
+    const { facts, firstLine, lastLine, whole } = draft;
+    this.found({ facts: settle(facts, whole), firstLine, lastLine, formats: [...draft.formats], whole });
+  }
+
+  /** Tries the line as the second half of the one before; true when the two together say more than the first alone. */
+  private joins(previous: Previous, line: CleanLine): boolean {
+    if (line.origin !== undefined || line.writer !== '' || previous.line !== this.lines - 1) return false;
+    const drafts = new Map(this.drafts);
+    const { reading: half, before } = previous;
+    if (half !== undefined) {
+      if (before === undefined) drafts.delete(half.writer);
+      else drafts.set(half.writer, before);
+    }
+    for (const text of joinings(previous.text, line.text)) {
+      if (!ANY_HINT.test(text)) continue;
+      const whole = this.read(
+        { text, origin: half?.format.origin, writer: half ? writerName(half.writer) : '' },
+        true,
+        drafts,
+      );
+      if (whole === undefined || (half !== undefined && !saysMore(whole, half))) continue;
+      if (half !== undefined) {
+        if (before === undefined) this.drafts.delete(half.writer);
+        else this.drafts.set(half.writer, before);
+      }
+      this.recognised += half === undefined ? 2 : 1;
+      this.add(whole, this.lines);
+      this.previous = { text, line: this.lines, reading: whole, before };
+      return true;
+    }
+    return false;
+  }
+}
+
+const isWrapWidth = (raw: string): boolean => raw.length >= WRAP_COLUMNS.from && raw.length <= WRAP_COLUMNS.to;
+
+/** The part of a writer's key that tells it from others of the same origin. */
+const writerName = (key: string): string => key.slice(key.indexOf('/') + 1);
+
+/** The two halves as one line: as a mail program breaks (=, or at a blank) and as a terminal does (anywhere). */
+function joinings(first: string, second: string): readonly string[] {
+  if (first.endsWith('=')) return [first.slice(0, -1) + second];
+  return [first + second.trimStart(), `${first.trimEnd()} ${second.trim()}`];
+}
+
+function saysMore(whole: Reading, half: Reading): boolean {
+  return whole.format === half.format && countStated(whole.facts) > countStated(half.facts);
+}
+
+function belongsTo(draft: Draft, stage: number | undefined, facts: Facts, format: Format): boolean {
+  if (format.overrules) return true;
+  if (conflict(draft.facts, facts)) return false;
+  if (stage === undefined || stage >= draft.stage) return true;
+  // A dump that has said nothing yet: its printing failed, and another one begins at once.
+  return draft.facts.registers === undefined && draft.facts.walk === undefined && draft.facts.address === undefined;
+}
+
+function oldest(drafts: ReadonlyMap<string, Draft>): Draft {
+  return [...drafts.values()].reduce((a, b) => (a.lastLine <= b.lastLine ? a : b));
+}
+
+/** What the whole of the facts says that no single line did: whose dump it is, and of what kind. */
+function settle(facts: Facts, whole: boolean): Facts {
+  const system = facts.system ?? systemOf(facts);
+  return {
+    ...facts,
+    ...(system === undefined ? {} : { system }),
+    ...(facts.kind === undefined && !whole ? { kind: 'fragment' as const } : {}),
+  };
+}
+
+const XEN_SELECTORS = { hypervisor: 0xe008, lowestGuest: 0xe019 };
+
+function systemOf({ context, selectors, walk, walkFrom, version }: Facts): CrashSystem | undefined {
+  if (context === 'hypervisor' || selectors?.cs === XEN_SELECTORS.hypervisor) return 'xen';
+  if (context !== undefined || (selectors?.cs ?? 0) >= XEN_SELECTORS.lowestGuest) return 'xen-guest';
+  return walk || walkFrom !== undefined || version !== undefined ? 'xen-guest' : undefined;
+}
