@@ -1,4 +1,4 @@
-// Bytes to instructions, in 64-bit mode: prefixes, opcode, ModRM, SIB, displacement, immediates, against the table of rows.
+// Bytes to instructions, in 64-bit mode: prefixes, opcode, ModRM, SIB, displacement, immediates, against the rows.
 // Sources: SDM 2 "Instruction Format" (2.1), "IA-32e Mode" (2.2: REX, default operand sizes, RIP-relative addressing).
 // Where processors differ, this is Intel's way (docs/isa.md, "Where manuals and processors differ").
 // Leaves out compatibility mode, VEX, EVEX and XOP; bytes that only they give a meaning are 'invalid'.
@@ -23,8 +23,8 @@ import { operandSizeOf, widthBytes } from './sizes.js';
 import { candidates, NO_ROW, opcodeKind, WITH_MODRM } from './table.js';
 
 /**
- * The instruction that begins at `bytes[offset]`, or why there is none. `limit` is where the bytes end: nothing at or beyond
- * it is read.
+ * The instruction that begins at `bytes[offset]`, or why there is none. `limit` is where the bytes end: nothing at or
+ * beyond it is read.
  */
 export function decode(bytes: Uint8Array, offset: number, limit: number): Instruction | DecodeFailure {
   return new Decoding(bytes, offset, limit).run();
@@ -104,7 +104,7 @@ class Decoding {
     return 'invalid';
   }
 
-  /** Reads up to and including the first byte that is no prefix, and gives it. REX counts only right before the opcode. */
+  /** Reads up to and including the first byte that is no prefix, and gives it. REX counts only next to the opcode. */
   private readPrefixes(): number {
     for (;;) {
       const byte = this.readByte();

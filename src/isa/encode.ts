@@ -33,7 +33,7 @@ export interface EncodeRequest {
 export function encode(request: EncodeRequest): Uint8Array | undefined {
   const bytes = new Encoder(request).run();
   if (bytes === undefined) return undefined;
-  // Another row may own these bytes: 90 is NOP, not the exchange of rAX with itself that its neighbours make it look like.
+  // Another row may own these bytes: 90 is NOP, and not rAX exchanged with itself as its neighbours suggest.
   const back = decode(bytes, 0, bytes.length);
   return typeof back !== 'string' && back.row === request.row ? bytes : undefined;
 }

@@ -1,5 +1,5 @@
-// The words that everybody in the house uses about instructions: what a row of the table holds (what an instruction *is*)
-// and what a decoded instruction holds (what these bytes *say*). How a row is written down: row.ts and docs/isa.md.
+// The words that everybody in the house uses about instructions: what a row of the table holds (what an instruction is)
+// and what a decoded instruction holds (what these bytes say). How a row is written down: row.ts and docs/isa.md.
 // Sources: SDM 2 "Instruction Format" (2.1–2.2), "Key to Abbreviations" (Appendix A.2).
 // Leaves out: vector registers and the VEX, EVEX and XOP encodings, which come as further operand kinds and row fields.
 
@@ -32,15 +32,15 @@ export interface OperandSpec {
   readonly text: string;
   readonly source: OperandSource;
   readonly width: OperandWidth;
-  /** The register's encoding number when the row fixes it (`AL`, `DX`, `FS`), the value of a fixed `1`; otherwise -1. */
+  /** The register's encoding number when the row fixes it (`AL`, `DX`, `FS`), the value of a `1`; otherwise -1. */
   readonly fixed: number;
 }
 
 /**
  * Where an operand is found; the SDM's letters, and names for what the row itself fixes:
- * E ModRM.rm register or memory · R only register · M only memory · G ModRM.reg · S segment, C control, D debug register
- * in ModRM.reg · Z register in the opcode's low three bits · I immediate · Is sign-extended immediate · J relative target ·
- * O memory at an address in the instruction · X [rSI] · Y [rDI] · B [rBX].
+ * E ModRM.rm register or memory · R only register · M only memory · G ModRM.reg · S segment, C control, D debug
+ * register in ModRM.reg · Z register in the opcode's low three bits · I immediate · Is sign-extended immediate · J
+ * relative target · O memory at an address in the instruction · X [rSI] · Y [rDI] · B [rBX].
  */
 export type OperandSource =
   | 'E'
@@ -63,9 +63,10 @@ export type OperandSource =
   | 'one';
 
 /**
- * How large an operand is; the SDM's letters: b byte · w word · d doubleword · q quadword · dq 16 bytes · v the operand size
- * (2, 4, 8) · z 2 or 4 (4 for operand size 8) · y 4 or 8 (8 only with REX.W) · p far pointer (2 bytes of selector after v of
- * offset) · s descriptor-table register (2 bytes of limit, 8 of base) · none for operands with no access behind them (LEA).
+ * How large an operand is; the SDM's letters: b byte · w word · d doubleword · q quadword · dq 16 bytes · v the operand
+ * size (2, 4, 8) · z 2 or 4 (4 for operand size 8) · y 4 or 8 (8 only with REX.W) · p far pointer (2 bytes of selector
+ * after v of offset) · s descriptor-table register (2 bytes of limit, 8 of base) · none for operands with no access
+ * behind them (LEA).
  */
 export type OperandWidth = 'b' | 'w' | 'd' | 'q' | 'dq' | 'v' | 'z' | 'y' | 'p' | 's' | 'none';
 
@@ -88,7 +89,7 @@ export interface Encoding {
    */
   readonly form: 'register' | 'memory' | 'either' | 'ignored';
   /**
-   * What 66, F2 and F3 must be. 'any': they do not choose between rows. 'NP': none may be there. 'NFx': neither F2 nor F3.
+   * What 66, F2 and F3 must be. 'any': they do not choose between rows. 'NP': none of them. 'NFx': neither F2 nor F3.
    * '66', 'F2', 'F3': that one is part of the opcode; beside F2 or F3, 66 is an ordinary operand-size prefix.
    */
   readonly mandatory: 'any' | 'NP' | 'NFx' | '66' | 'F2' | 'F3';
@@ -99,7 +100,7 @@ export interface Encoding {
   readonly rexBClear: boolean;
 }
 
-/** One form of one instruction, as the SDM's opcode tables list it. Decoder, assembler, printer and meaning read the same row. */
+/** One form of one instruction, as the SDM's opcode tables list it. Decoder, assembler, printer and engine read it. */
 export interface Row {
   /** Position in `rows`: dense, so that others can keep tables of their own beside it. */
   readonly index: number;
@@ -116,7 +117,7 @@ export interface Row {
   readonly condition: number;
   /** LOCK is allowed when the destination is memory; on every other row it is #UD. */
   readonly lockable: boolean;
-  /** F2/F3 repeat it: 'count' until rCX is 0 (MOVS), 'compare' until rCX is 0 or ZF says no (CMPS); 'none' ignores them. */
+  /** F2/F3 repeat it: 'count' until rCX is 0 (MOVS), 'compare' until rCX is 0 or ZF says so (CMPS); 'none' never. */
   readonly repeats: 'none' | 'count' | 'compare';
   /**
    * The operand size in 64-bit mode: 'prefix' 4, 66 makes it 2, REX.W 8 · 'd64' 8, 66 makes it 2 · 'f64' always 8 ·
@@ -126,7 +127,7 @@ export interface Row {
   /** Who may run it: 'cpl0' (else #GP), 'iopl' (else #GP unless IOPL or the I/O map allows it). */
   readonly privilege: 'none' | 'cpl0' | 'iopl';
   readonly cpuid: CpuidFeature | undefined;
-  /** Operand names that the assembler and the printer leave out because the mnemonic says them (MOVSB's [rDI], [rSI]). */
+  /** The operands are not written, as the mnemonic says them (MOVSB's [rDI] and [rSI]). */
   readonly silent: boolean;
   /** The assembler chooses another row unless this one is asked for: a second encoding of the same thing. */
   readonly alias: boolean;
@@ -219,17 +220,17 @@ export interface Instruction {
   readonly repeat: 'rep' | 'repne' | undefined;
   /** As the row lists them. */
   readonly operands: readonly Operand[];
-  /** The last F2 or F3 byte that is no part of the opcode, whether it means something here or not; 0 when none. For printing. */
+  /** For printing: the last F2 or F3 byte that is no part of the opcode, with an effect here or without; 0 when none. */
   readonly repeatPrefix: 0 | 0xf2 | 0xf3;
-  /** The segment that the last override byte names, whether it means something here or not; -1 when none. For printing. */
+  /** For printing: the segment that the last override byte names, with an effect here or without; -1 when none. */
   readonly segmentPrefix: number;
-  /** Bytes of displacement behind ModRM, which may be more than the number needs. For printing and for encoding the same again. */
+  /** For printing, and encoding the same again: bytes of displacement behind ModRM, be it more than it needs. */
   readonly displacementBytes: 0 | 1 | 4;
 }
 
 /**
- * Why bytes are no instruction: 'invalid' no row, or LOCK where it is not allowed (#UD) · 'truncated' the bytes end before
- * the instruction does · 'too-long' more than 15 bytes (#GP).
+ * Why bytes are no instruction: 'invalid' no row, or LOCK where it is not allowed (#UD) · 'truncated' the bytes end
+ * before the instruction does · 'too-long' more than 15 bytes (#GP).
  */
 export type DecodeFailure = 'invalid' | 'truncated' | 'too-long';
 

@@ -1,6 +1,6 @@
 // Instructions as text: in Intel's syntax, as text.ts reads it back, and in AT&T's, as GNU objdump prints it.
-// Sources: SDM 2 (operand order, names); GNU as manual "i386-Dependent Features > AT&T Syntax versus Intel Syntax"; AT&T's names
-// for instructions as objdump 2.40 prints them.
+// Sources: SDM 2 (operand order, names); GNU as manual "i386-Dependent Features > AT&T Syntax versus Intel Syntax";
+// AT&T's names for instructions as objdump 2.40 prints them.
 // Intel's form leaves out prefixes without effect; AT&T's shows them (`repz ret`, `cs nopw`).
 
 import { DS, FS, GS, SEGMENT_NAMES } from '../abi/registers.js';
@@ -12,7 +12,7 @@ import { operandSizeOf } from './sizes.js';
 export interface PrintOptions {
   /** Where the instruction is: branch targets are printed as addresses from there. 0 unless given. */
   readonly address?: bigint;
-  /** What an address is called (`clear_page+0x12`), or undefined. Printed behind branch targets and RIP-relative operands. */
+  /** What an address is called (`clear_page+0x12`), or undefined. For branch targets and RIP-relative operands. */
   readonly symbol?: (address: bigint) => string | undefined;
 }
 
@@ -21,7 +21,7 @@ export function printIntel(instruction: Instruction, options: PrintOptions = {})
   const { row, operands } = instruction;
   const written = row.silent ? [] : operands.map((operand) => intelOperand(operand, instruction, options));
   const words = [...intelPrefixes(instruction), row.mnemonic.toLowerCase()];
-  return `${[words.join(' '), written.join(', ')].filter((part) => part !== '').join(' ')}${note(instruction, options, '  ; ')}`;
+  return line(words, written.join(', ')) + note(instruction, options, '  ; ');
 }
 
 /** `mov %rax,0x8(%rdi)` */
@@ -33,10 +33,13 @@ export function printAtt(instruction: Instruction, options: PrintOptions = {}): 
   // ENTER alone keeps Intel's order.
   if (row.mnemonic !== 'ENTER') written.reverse();
   const words = [...attPrefixes(instruction), attName(instruction)];
-  return `${[words.join(' '), written.join(',')].filter((part) => part !== '').join(' ')}${note(instruction, options, '        # ')}`;
+  return line(words, written.join(',')) + note(instruction, options, '        # ');
 }
 
 // ---- both
+
+const line = (words: readonly string[], operands: string): string =>
+  operands === '' ? words.join(' ') : `${words.join(' ')} ${operands}`;
 
 /** Does an operand tell the operand size? Of width z it tells 2 from 4, but not 4 from 8. */
 function showsSize({ row, operandSize }: Instruction): boolean {

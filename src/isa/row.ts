@@ -1,6 +1,6 @@
 // How a row of the instruction table is written down, and what that means: `row('ADD', 'Eb,Gb', '00 /r', m.add)`.
-// docs/isa.md explains every letter. Sources: SDM 2 "Interpreting the Instruction Reference Pages" (3.1), which the encoding
-// column follows, and SDM 2D "Key to Abbreviations" (A.2), which the operand column follows.
+// docs/isa.md explains every letter. Sources: SDM 2 "Interpreting the Instruction Reference Pages" (3.1), which the
+// encoding column follows, and SDM 2D "Key to Abbreviations" (A.2), which the operand column follows.
 // A row that makes no sense is a mistake in the table and is found when the module loads: each check is an `invariant`.
 
 import { invariant } from '../base/failures.js';
@@ -100,8 +100,9 @@ const MAP_PREFIXES: readonly (readonly [string, OpcodeMap])[] = [
 ];
 
 /**
- * `[NP|NFx|66|F2|F3] [o16|o32|o64] [a32|a64] [REX.B=0] [0F [38|3A]] opcode[+r] [ModRM]`, where ModRM is `/r`, `/0`…`/7`, a
- * byte, or three fields: `11:101:bbb` (letters match anything; `mm` means that mod is ignored and a register meant).
+ * `[NP|NFx|66|F2|F3] [o16|o32|o64] [a32|a64] [REX.B=0] [0F [38|3A]] opcode[+r] [ModRM]`, where ModRM is `/r`,
+ * `/0`…`/7`, a byte, or three fields: `11:101:bbb` (letters match anything; `mm` means that mod is ignored and a
+ * register meant).
  * The bytes behind ModRM need no notation: the operand column says what they are.
  */
 function parseEncoding(text: string, operands: readonly OperandSpec[]): Encoding {

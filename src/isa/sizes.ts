@@ -1,4 +1,4 @@
-// How many bytes the SDM's width letters stand for, and what operand size a row works with: asked by decoder and assembler.
+// How many bytes the SDM's width letters stand for, and what operand size a row works with.
 // Source: SDM 2D "Key to Abbreviations" (A.2.2), SDM 2 "Default 64-Bit Operand Size" (2.2.1.7), SDM 1 table 3-4.
 
 import type { IntegerSize, OperandWidth, Row } from './instruction.js';

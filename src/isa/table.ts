@@ -16,13 +16,13 @@ const candidateLists: (Row[] | undefined)[] = new Array(4 << 11).fill(undefined)
 /** NO_ROW, WITHOUT_MODRM or WITH_MODRM for an opcode of a map. */
 export const opcodeKind = (map: OpcodeMap, opcode: number): number => opcodeKinds[(map << 8) | opcode] as number;
 
-/** The rows of an opcode that ModRM.reg `reg` allows (0 where there is no ModRM): the first one that fits is the right one. */
+/** The rows of an opcode that ModRM.reg `reg` allows (0 where there is no ModRM): the first that fits is the one. */
 export const candidates = (map: OpcodeMap, opcode: number, reg: number): readonly Row[] =>
   candidateLists[(map << 11) | (opcode << 3) | reg] ?? [];
 
 /**
- * How much an encoding asks for. Of two rows that fit the same bytes the one that asks for more is meant (ENDBR64 before the
- * reserved no-operation that it was made from).
+ * How much an encoding asks for. Of two rows that fit the same bytes the one that asks for more is meant (ENDBR64
+ * before the reserved no-operation that it was made from).
  */
 export function particularity(encoding: Encoding): number {
   const mandatory = { any: 0, NFx: 1, NP: 2, '66': 2, F2: 2, F3: 2 }[encoding.mandatory];

@@ -1,5 +1,6 @@
-// Our decoder against iced-x86: every opcode with every ModRM byte under many prefixes, every row in many forms, then seeded
-// random bytes. "not yet" are instructions of sets that have no rows (iced.ts lists those that have): we must refuse them.
+// Our decoder against iced-x86: every opcode with every ModRM byte under many prefixes, every row in many forms, then
+// seeded random bytes. "not yet" are instructions of sets that have no rows (iced.ts lists those that have): we must
+// refuse them.
 
 import { describe, expect, test } from 'vitest';
 import { random } from '../../src/base/random.js';

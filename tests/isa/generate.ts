@@ -1,4 +1,4 @@
-// Random bytes that mean a given row: every addressing form, size and prefix that it allows, and prefixes that it ignores.
+// Random bytes that mean a given row: every addressing form, size and prefix that it allows, and some that it ignores.
 
 import type { Random } from '../../src/base/random.js';
 import type { Row } from '../../src/isa/instruction.js';
@@ -6,7 +6,7 @@ import type { Row } from '../../src/isa/instruction.js';
 const MAP_BYTES = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]] as const;
 const IDLE_PREFIXES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67] as const;
 
-/** Bytes with a random tail of immediates. A few mean another row (one that is more particular) or nothing (LOCK on a register). */
+/** Bytes with a random tail. A few mean another row (one that is more particular) or nothing (LOCK on a register). */
 export function randomEncoding(row: Row, dice: Random): Uint8Array {
   const { mandatory, operandSize, map, opcode, opcodeRegister, modrm, addressSize } = row.encoding;
   const prefixes: number[] = [];

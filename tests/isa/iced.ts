@@ -211,7 +211,7 @@ function operandDifference(instruction: Instruction, ours: Operand, i: number): 
       if (their?.kind !== ours.kind || their.register !== ours.register) return 'register';
       if (ours.kind !== 'register' || their.kind !== 'register') return undefined;
       if (ours.high !== their.high) return 'high byte';
-      // DIFFERENCE: of a selector in a register iced names the register by operand size; only 16 bits are read (SDM: r/m16).
+      // iced names a register that holds a selector by the operand size; only 16 bits are read (SDM: r/m16).
       const selector = instruction.row.operandText.includes('Ew') && !/^MOV[SZ]X/.test(instruction.row.mnemonic);
       return ours.size === their.size || (selector && ours.size === 2)
         ? undefined

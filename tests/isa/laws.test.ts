@@ -1,4 +1,4 @@
-// What must hold for every row: it can be reached, written back, printed and read again; no two rows claim the same bytes.
+// What must hold for every row: it can be reached, written back, printed and read; no two rows claim the same bytes.
 
 import { describe, expect, test } from 'vitest';
 import { hexBytes } from '../../src/base/hex.js';
@@ -35,13 +35,18 @@ const effect = (instruction: Instruction | string): string => {
 
 const decodeAll = (bytes: Uint8Array): Instruction | string => decode(bytes, 0, bytes.length);
 
-/** As `effect`; a branch keeps its displacement, as the same row has the same length but for prefixes without effect. */
+/**
+ * As `effect`; a branch keeps its displacement, as the same row has the same length but for prefixes without effect.
+ */
 const effectByTheSameRow = (instruction: Instruction | string): string =>
   typeof instruction === 'string'
     ? instruction
     : asText([instruction.row.index, instruction.operands, effect({ ...instruction, length: 0 })]);
 
-/** 66 REX.W 0F 1C /0: only its 66, which has no effect beside REX.W, tells this from CLDEMOTE, and `encode` writes no such prefix. */
+/**
+ * 66 REX.W 0F 1C /0: only its 66, which has no effect beside REX.W, tells this from CLDEMOTE, and `encode` writes no
+ * such prefix.
+ */
 const isCldemoteWith66 = ({ row, operandSize }: Instruction): boolean =>
   row.mnemonic === 'RESERVEDNOP' && row.encodingText === '0F 1C /r' && operandSize === 8;
 

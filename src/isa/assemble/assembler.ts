@@ -1,4 +1,4 @@
-// A small assembler for guests and tests: code as text or statements, data, labels, sections at any address, a symbol table.
+// A small assembler for guests and tests: code as text or statements, data, labels, sections at any address, symbols.
 //
 //   const asm = new Assembler();
 //   asm.section('.text', { address: 0xffffffff81000000n });
@@ -15,8 +15,8 @@
 //   `));
 //   const { sections, symbols } = asm.assemble();
 //
-// A name that begins with a dot belongs to the `define` around it. Branches and immediates take the shortest form that reaches.
-// Mistakes in what is assembled are InputErrors. Source of the padding: SDM 2B "NOP" (recommended multi-byte sequences).
+// A name that begins with a dot belongs to the `define` around it. Branches and immediates are as short as they can be.
+// Mistakes in what is assembled are InputErrors. Source of the padding: SDM 2B "NOP" (multi-byte sequences).
 // Leaves out macros (TypeScript has functions), relocations (everything has its final address) and object files.
 
 import { InputError, invariant } from '../../base/failures.js';
@@ -133,7 +133,7 @@ export class Assembler {
     this.add({ kind: 'origin', address });
   }
 
-  /** Everything at its address. Throws InputError for names that nothing defines, or two things do, and operands that do not fit. */
+  /** Everything at its address. Throws InputError for names not defined or defined twice, and operands that do not fit. */
   assemble(): Program {
     return new Layout(this.sections, this.constants).settle();
   }
@@ -213,8 +213,8 @@ interface CodeItem {
 }
 
 /**
- * Lays out sections in rounds: addresses from the lengths so far, then bytes from the addresses, until no length changes. An
- * instruction may grow from round to round and never shrinks, so the rounds end.
+ * Lays out sections in rounds: addresses from the lengths so far, then bytes from the addresses, until no length
+ * changes. An instruction may grow from round to round and never shrinks, so the rounds end.
  */
 class Layout {
   private readonly sections: readonly Section[];

@@ -1,5 +1,5 @@
-// From a statement to bytes: of all rows of that name that can say it, the one with the fewest bytes, and of equally short ones
-// the one that stands first in the table.
+// From a statement to bytes: of all rows of that name that can say it, the one with the fewest bytes, and of equally
+// short ones the one that stands first in the table.
 
 import { DS, ES, RBX, RDI, RSI, RSP } from '../../abi/registers.js';
 import { InputError } from '../../base/failures.js';
@@ -101,12 +101,12 @@ function takesKind(spec: OperandSpec | undefined, operand: StatementOperand): bo
 
 const SIZES = { byte: [1], f64: [8], d64: [8, 2], prefix: [4, 2, 8] } as const;
 
-/** Operand sizes, the row's own first. Another than that needs somebody to ask for it: a prefix, a register, a memory size. */
+/** Operand sizes, the row's own first. Another needs somebody to ask for it: a prefix, a register, a memory size. */
 function sizesToTry(row: Row, statement: Statement): readonly IntegerSize[] {
   const { operandSize } = row.encoding;
   const sizes = SIZES[row.sizing].filter((size) => operandSize === 0 || operandSize === size);
   if (statement.operandSize !== undefined) return sizes.filter((size) => size === statement.operandSize);
-  // Memory of no stated size asks for every size, which `select` then refuses; but a push is of 8 bytes unless it says 2.
+  // Memory of no stated size asks for every size, which `select` then refuses; but a push without a size is of 8 bytes.
   const asked = statement.operands.some(
     (operand, i) =>
       followsPrefixes(row.operands[i]?.width ?? 'none') &&

@@ -1,5 +1,5 @@
-// What somebody who writes assembly says: one instruction by name, with operands that may be symbols, before a row and bytes
-// have been chosen for it. text.ts reads these from lines, assembler.ts collects them, select.ts finds the row.
+// What somebody who writes assembly says: one instruction by name, with operands that may be symbols, before a row and
+// bytes have been chosen for it. text.ts reads these from lines, assembler.ts collects them, select.ts finds the row.
 
 import { InputError } from '../../base/failures.js';
 import type { ControlOperand, DebugOperand, RegisterOperand, SegmentOperand } from '../instruction.js';
@@ -16,8 +16,8 @@ export interface SymbolReference {
 export type Value = bigint | SymbolReference;
 
 /**
- * Memory, as written. With a base of 'rip' (or 'eip', which truncates to 32 bits) a symbol means the place itself, and a number
- * is a distance from the next instruction.
+ * Memory, as written. With a base of 'rip' (or 'eip', which truncates to 32 bits) a symbol means the place itself, and
+ * a number is a distance from the next instruction.
  */
 export interface MemoryReference {
   readonly kind: 'reference';
@@ -47,7 +47,7 @@ export interface Statement {
   readonly operands: readonly StatementOperand[];
   readonly lock?: boolean | undefined;
   readonly repeat?: 'rep' | 'repne' | undefined;
-  /** Asked for beside the operands: `o16 leave`, `a32 movsb`, `gs lodsb` (FS 4, GS 5; for instructions with silent operands). */
+  /** Asked for beside the operands: `o16 leave`, `a32 movsb`; `gs lodsb` (FS 4, GS 5), where operands are silent. */
   readonly operandSize?: 2 | 4 | 8 | undefined;
   readonly addressSize?: 4 | undefined;
   readonly segment?: number | undefined;

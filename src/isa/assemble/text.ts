@@ -1,6 +1,6 @@
-// Instructions as people write them, in Intel's order: `mov [rdi+8], rax`, `rep movsq`, `lock add dword gs:[rcx*4+table], 1`,
+// Instructions as people write them, in Intel's order: `mov [rdi+8], rax`, `rep movsq`, `lock add dword gs:[table], 1`,
 // `jnz .loop`. One line is one statement; a label stands before a colon; `;` and `#` begin a comment.
-// Sizes: byte word dword fword qword tbyte oword, with or without `ptr`. Numbers: decimal or 0x. Symbols may carry `+ number`.
+// Sizes: byte word dword fword qword tbyte oword, with or without `ptr`. Numbers: decimal or 0x. Symbols: `table + 8`.
 // `[rip+name]` is the place called name; `[name]` is the same place by its absolute address.
 // Sizes and segments that no operand shows are words in front: `o64 retf`, `a32 loop .next`, `gs lodsb`.
 // Leaves out directives: data, alignment and sections are methods of the Assembler.

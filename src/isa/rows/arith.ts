@@ -1,5 +1,5 @@
-// Arithmetic and logic on integers: SDM 2A–2C under each mnemonic; the opcode layout of the eight two-operand ones and of
-// groups 1, 3, 4 and 5 is SDM 2D "Opcode Extensions for One-Byte and Two-Byte Opcodes" (A.4.2).
+// Arithmetic and logic on integers: SDM 2A–2C under each mnemonic; the opcode layout of the eight two-operand ones and
+// of groups 1, 3, 4 and 5 is SDM 2D "Opcode Extensions for One-Byte and Two-Byte Opcodes" (A.4.2).
 // Leaves out the instructions that 64-bit mode has not: DAA, DAS, AAA, AAS, AAM, AAD, and INC/DEC in 40–4F.
 
 import { hex } from '../../base/hex.js';

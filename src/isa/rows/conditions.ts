@@ -1,5 +1,5 @@
 // The sixteen conditions that Jcc, SETcc and CMOVcc test, in the order of the opcode's low four bits.
-// Source: SDM 1 "Condition Codes" (Appendix B). Where it gives two names, the first of ours is what disassemblers print.
+// Source: SDM 1 "EFLAGS Condition Codes" (Appendix B). Of its several names for one, the first of ours is the usual one.
 
 export const CONDITIONS = [
   'O',

@@ -1,5 +1,5 @@
-// Where execution goes on: jumps, calls, returns, loops, interrupts, and the ways into and out of the kernel. SDM 2A–2C under
-// each mnemonic.
+// Where execution goes on: jumps, calls, returns, loops, interrupts, and the ways into and out of the kernel. SDM 2A–2C
+// under each mnemonic.
 // A near branch is always 64 bits wide here and ignores 66, as Intel's processors do; AMD's take 66 as a 16-bit branch
 // (docs/isa.md, "Where manuals and processors differ").
 // Leaves out the direct far jump and call, INTO and BOUND (not in 64-bit mode), and transactions (XBEGIN, XABORT).

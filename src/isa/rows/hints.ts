@@ -1,7 +1,7 @@
-// What changes nothing that a program can see: no-operations, prefetches, fences, landing pads. SDM 2B "NOP", "PREFETCHh",
-// "ENDBR64"; the reserved no-operations 0F 0D and 0F 18–1F are in SDM 2D (table A-3, note on reserved NOPs).
-// New processors give meanings to reserved no-operations (shadow stacks, MPX, cache hints); as this machine has none of those
-// features, the rows here mean what they do there: nothing.
+// What changes nothing that a program can see: no-operations, prefetches, fences, landing pads. SDM 2B "NOP",
+// "PREFETCHh", "ENDBR64"; the reserved no-operations 0F 0D and 0F 18–1F are in SDM 2D (table A-3).
+// New processors give meanings to reserved no-operations (shadow stacks, MPX, cache hints); as this machine has none of
+// those features, the rows here mean what they do there: nothing.
 
 import * as m from '../meaning/index.js';
 import { row, type UnplacedRow } from '../row.js';

@@ -1,4 +1,5 @@
-// String instructions: SDM 2A–2C under each mnemonic, SDM 2B "REP/REPE/REPZ/REPNE/REPNZ". Their operands stand in the mnemonic.
+// String instructions: SDM 2A–2C under each mnemonic, SDM 2B "REP/REPE/REPZ/REPNE/REPNZ".
+// Their operands stand in the mnemonic.
 // F2 on the ones that do not compare is undefined to the manuals; processors take it as F3.
 
 import * as m from '../meaning/index.js';

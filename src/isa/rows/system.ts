@@ -1,5 +1,5 @@
-// What operating systems use: descriptor tables, control and debug registers, MSRs, ports, caches, and asking the processor
-// about itself. SDM 2A–2C under each mnemonic; groups 6 and 7 in SDM 2D (A.4.2).
+// What operating systems use: descriptor tables, control and debug registers, MSRs, ports, caches, and asking the
+// processor about itself. SDM 2A–2C under each mnemonic; groups 6 and 7 in SDM 2D (A.4.2).
 // A PV guest runs at CPL 3 and gets #GP for what only CPL 0 may do (`cpl0`): the hypervisor then emulates some of it.
 // Leaves out virtualisation, enclaves, protection keys, user interrupts and shadow stacks.
 
