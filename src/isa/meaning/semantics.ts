@@ -122,7 +122,6 @@ export interface Semantics {
   writeFlags(result: I64, carries: I64): void;
   /** The other flags (TF IF DF IOPL NT RF VM AC ID …) at their places in RFLAGS; the six arithmetic ones are 0 here. */
   systemFlags(): I64;
-  /** Ends the run after this instruction when TF was set or cleared, so that single-stepping begins or ends in time. */
   writeSystemFlags(value: I64): void;
 
   // ---- where execution goes
@@ -144,6 +143,9 @@ export interface Semantics {
   trap(vector: number): void;
   /** This instruction is done, rip is behind it, and the hypervisor is called. */
   systemCall(): void;
+
+  /** When this instruction is done the run ends, if the condition holds, so that others see the change (of TF) in time. */
+  pauseIf(condition: I32): void;
 
   /** Asks the platform; see `Service`. Precedes every change of state. */
   ask(service: Service, ...values: readonly I64[]): readonly I64[];

@@ -13,7 +13,7 @@ import {
   RSP,
 } from '../../abi/registers.js';
 import type { I64 } from './expression.js';
-import { carriesOfStatus, resultOfStatus, STATUS_FLAGS, statusWord } from './flags.js';
+import { carriesOfStatus, resultOfStatus, statusWord } from './flags.js';
 import type { Bits, Meaning, Semantics } from './semantics.js';
 
 /** Stores below rSP and moves rSP there; `value` is worked out before. */
@@ -58,16 +58,14 @@ export const pushf: Meaning = (cpu) => pushValue(cpu, cpu.keep(flagsImage(cpu)),
 /** What CPL 3 may change beside the arithmetic flags, with an IOPL below 3: IF and IOPL stay. */
 const CHANGEABLE = BigInt(RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS_ID);
 
-/** Takes over from `word` (kept) the flags that CPL 3 may change, of the low `bits`. */
+/** Takes over from `word` (kept) the flags that CPL 3 may change, of the low `bits`; single-stepping begins or ends in time. */
 export function loadFlags(cpu: Semantics, word: I64, bits: Bits): void {
   const changeable = bits === 16 ? CHANGEABLE & 0xffffn : CHANGEABLE;
   cpu.writeFlags(resultOfStatus(word), carriesOfStatus(word));
-  cpu.writeSystemFlags(
-    cpu
-      .systemFlags()
-      .and(~changeable & ~STATUS_FLAGS)
-      .or(word.and(changeable)),
-  );
+  const before = cpu.systemFlags();
+  const after = cpu.keep(before.and(~changeable).or(word.and(changeable)));
+  cpu.writeSystemFlags(after);
+  cpu.pauseIf(after.xor(before).and(BigInt(RFLAGS_TF)).isNotZero());
 }
 
 export const popf: Meaning = (cpu) => {
