@@ -160,6 +160,39 @@ describe('--tlb demand is finite', () => {
     );
     tell('--tlb hoarding', `${map}\n${oneSet(13, 'read')}\nset 1000 -> 99 RW US\nread 1000 = 51000`);
   });
+
+  test('entries that a load of CR3 dropped take no room', () => {
+    tell(
+      '--tlb demand',
+      `${map}\n${oneSet(13, 'read')}\ncr3\n${oneSet(12, 'read')}\nset 1000 -> 99 RW US\nread 1000 = 51000`,
+    );
+  });
+});
+
+describe('--cpu amd walks again from CR3', () => {
+  test('past a stale paging-structure entry that would lead nowhere', () => {
+    const story = `
+      set 1000 -> 50 US
+      set 201000 -> 60 RW US
+      read 1000
+      set 1000 -> none                  # in the old table, which the PDE cache still leads to
+      set L2 1000 -> table of 201000
+    `;
+    tell('--tlb hoarding --cpu amd', `${story}write 1000 = 60`);
+    tell('--tlb hoarding --cpu intel', `${story}write 1000 = #PF 7\nwrite 1000 = 60`);
+  });
+
+  test('past stale rights in a paging-structure entry', () => {
+    const story = `
+      set 1000 -> 50 RW US
+      set 2000 -> 51 RW US
+      set L2 1000 -> US
+      read 1000
+      set L2 1000 -> RW US
+    `;
+    tell('--tlb hoarding --cpu amd', `${story}write 2000 = 51`);
+    tell('--tlb hoarding --cpu intel', `${story}write 2000 = #PF 7\nwrite 2000 = 51`);
+  });
 });
 
 describe('--refill wrong-path', () => {
