@@ -1,4 +1,5 @@
-// The words of mmu_update, update_va_mapping and mmuext_op. Source: Xen 4.17 public/xen.h (MMU_*, MMUEXT_*, UVMF_*).
+// The words of mmu_update, update_va_mapping, mmuext_op and multicall.
+// Source: Xen 4.17 public/xen.h (MMU_*, MMUEXT_*, UVMF_*, struct multicall_entry).
 
 // struct mmu_update: 16 bytes. The low two bits of ptr say what is asked for.
 export const MMU_UPDATE_BYTES = 16;
@@ -45,3 +46,9 @@ export const MMUEXT_UNMARK_SUPER = 20;
 
 /** Bit 31 of count in mmu_update and mmuext_op: the call is one that Xen interrupted and continues. */
 export const MMU_UPDATE_PREEMPTED = 0x8000_0000;
+
+// struct multicall_entry: 64 bytes; op at 0, six words of arguments.
+export const MULTICALL_ENTRY_BYTES = 64;
+export const MULTICALL_op = 0;
+export const MULTICALL_result = 8;
+export const MULTICALL_args = 16;

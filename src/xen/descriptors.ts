@@ -9,8 +9,10 @@
 import { EINVAL } from '../abi/errno.js';
 import { ENTRIES_PER_TABLE } from '../abi/paging.js';
 import { FLAT_RING3_CS32, FLAT_RING3_CS64, FLAT_RING3_DS32 } from '../abi/registers.js';
+import { GDT_LDT_VCPU_BYTES, GDT_LDT_VIRT_START } from '../abi/xen-layout.js';
 import { type Maddr, type Mfn, maddr, mfn, mfnToMaddr, PAGE_BYTES, vaddr } from '../base/addresses.js';
 import { walk } from '../mmu/index.js';
+import { hardwareCr0 } from './control-registers.js';
 import type { Domain } from './domain.js';
 import { flushCpu } from './flush.js';
 import { isGuestAddress } from './guest-memory.js';
@@ -143,3 +145,46 @@ function takeLdtPage(vcpu: XenVcpu, page: number): Mfn | undefined {
 
 /** Where a descriptor's eight bytes lie in a frame, for update_descriptor. */
 export const descriptorAddress = (frame: number, offset: number): Maddr => maddr(mfnToMaddr(mfn(frame)) + offset);
+
+// Xen's page of the GDT: the CPU's task state, and the LDT's own descriptor while the guest has an LDT.
+const TSS_SELECTOR = 0xe040;
+const LDT_SELECTOR = 0xe050;
+const GDT_LIMIT = 0xefff;
+/** UNVERIFIED: where Xen's interrupt table lies differs from build to build. */
+const XEN_IDT = { limit: 0xfff, base: 0xffff_82d0_8040_0000n };
+
+/** What SGDT, SIDT, SLDT, STR and SMSW show a guest: Xen's, for they do not trap. */
+export const systemRegisters = (vcpu: XenVcpu) => ({
+  gdt: { limit: GDT_LIMIT, base: GDT_LDT_VIRT_START + BigInt(vcpu.id) * GDT_LDT_VCPU_BYTES },
+  idt: XEN_IDT,
+  ldtr: vcpu.ldtEntries === 0 ? 0 : LDT_SELECTOR,
+  tr: TSS_SELECTOR,
+  msw: Number(hardwareCr0(vcpu) & 0xffffn),
+});
+
+const SEGMENT_EXECUTABLE = 1n << 43n;
+const SEGMENT_READ_OR_WRITE = 1n << 41n;
+const SEGMENT_LONG = 1n << 53n;
+const SEGMENT_DEFAULT_32 = 1n << 54n;
+
+const isSegment = (descriptor: bigint): boolean =>
+  (descriptor & (SEGMENT_P | SEGMENT_S | SEGMENT_DPL)) === (SEGMENT_P | SEGMENT_S | SEGMENT_DPL);
+
+/** A present data or readable code segment for CPL 3: what DS, ES, FS and GS may be. */
+export const isUserDataDescriptor = (descriptor: bigint): boolean =>
+  isSegment(descriptor) && (descriptor & (SEGMENT_EXECUTABLE | SEGMENT_READ_OR_WRITE)) !== SEGMENT_EXECUTABLE;
+
+/** A present, writable data segment for CPL 3: what SS may be. */
+export const isUserStackDescriptor = (descriptor: bigint): boolean =>
+  isSegment(descriptor) && (descriptor & (SEGMENT_EXECUTABLE | SEGMENT_READ_OR_WRITE)) === SEGMENT_READ_OR_WRITE;
+
+/** A present 64-bit code segment for CPL 3: what CS may be. */
+export const isUserCode64Descriptor = (descriptor: bigint): boolean =>
+  isSegment(descriptor) &&
+  (descriptor & (SEGMENT_EXECUTABLE | SEGMENT_LONG | SEGMENT_DEFAULT_32)) === (SEGMENT_EXECUTABLE | SEGMENT_LONG);
+
+/** Bits 31:0 of a segment's base: what a selector can give FS or GS. */
+export const segmentBase = (descriptor: bigint): bigint =>
+  ((descriptor >> 16n) & 0xff_ffffn) | ((descriptor >> 32n) & 0xff00_0000n);
+
+export const isPresentDescriptor = (descriptor: bigint): boolean => (descriptor & SEGMENT_P) !== 0n;

@@ -2,6 +2,7 @@
 // Sources: Xen 4.17 arch/x86/mm.c, common/domain.c, common/page_alloc.c. Left out: scheduling (each vCPU has a physical CPU
 // of its own), NUMA, Xen's heaps (its own frames come from memory's FrameAllocator).
 
+import type { CpuException } from '../abi/exceptions.js';
 import { type Maddr, mfn, type Pfn } from '../base/addresses.js';
 import { type Channel, channel } from '../base/events.js';
 import { invariant } from '../base/failures.js';
@@ -9,10 +10,14 @@ import type { FrameAllocator, M2p, MachineMemory } from '../memory/index.js';
 import type { PageTables, Why } from '../mmu/index.js';
 import { type Complaint, complaintLine } from './complaints.js';
 import { XenConsole } from './console.js';
+import type { HardwareCpuid } from './cpuid.js';
+import { createDomain, type DomainOptions } from './create-domain.js';
 import type { Domain } from './domain.js';
+import { beforeResume, exception, syscall } from './entry.js';
 import type { XenEvent } from './events-of-xen.js';
 import { type FlushPolicy, flushStale, TlbClock } from './flush.js';
 import { PageInfo } from './page-info.js';
+import { earliest } from './time.js';
 import type { XenVcpu } from './vcpu.js';
 import { type CallInProgress, XenWhy } from './why.js';
 import { XenSlots } from './xen-slots.js';
@@ -51,6 +56,7 @@ export interface HypervisorOptions {
   /** Where Xen's own frames come from: shared_info, grant tables, its page tables. */
   readonly xenFrames: FrameAllocator;
   readonly clock: Clock;
+  readonly cpuid: HardwareCpuid;
 }
 
 export class Hypervisor {
@@ -60,6 +66,7 @@ export class Hypervisor {
   readonly m2p: M2p;
   readonly xenFrames: FrameAllocator;
   readonly clock: Clock;
+  readonly cpuid: HardwareCpuid;
   readonly tlbClock = new TlbClock();
   /** Xen's own log, apart from any guest's console. */
   readonly console = new XenConsole();
@@ -87,6 +94,7 @@ export class Hypervisor {
     this.m2p = options.m2p;
     this.xenFrames = options.xenFrames;
     this.clock = options.clock;
+    this.cpuid = options.cpuid;
     this.slots = new XenSlots(this);
   }
 
@@ -119,6 +127,41 @@ export class Hypervisor {
   /** Says more exactly what the hypercall in progress does from here on. */
   because(detail: string): void {
     this.#why = new XenWhy(this.#call, detail);
+  }
+
+  /** Takes over what the builder has made, and starts its vCPU 0. */
+  createDomain(options: DomainOptions): Domain {
+    return createDomain(this, options);
+  }
+
+  /** The guest executed SYSCALL; rip is behind it. */
+  syscall(vcpu: XenVcpu): void {
+    syscall(vcpu);
+  }
+
+  /** The guest raised an exception. */
+  exception(vcpu: XenVcpu, raised: CpuException): void {
+    exception(vcpu, raised);
+  }
+
+  /**
+   * To be called before a runnable vCPU goes on: delivers NMIs and events, checks the return, leaves Xen. Afterwards the
+   * domain may have ended.
+   */
+  beforeResume(vcpu: XenVcpu): void {
+    beforeResume(vcpu);
+  }
+
+  /** When the next timer of any living domain is due, in nanoseconds since Xen booted; undefined when none is armed. */
+  nextDeadline(): bigint | undefined {
+    return earliest(
+      [...this.domains.values()].map((domain) => (domain.ended ? undefined : domain.scheduling.nextDeadline())),
+    );
+  }
+
+  /** Fires every timer whose time has come. */
+  timerTick(nowNs: bigint): void {
+    for (const domain of this.domains.values()) if (!domain.ended) domain.scheduling.tick(nowNs);
   }
 
   /** What is known of a frame; undefined when it is no RAM. Any number may be asked for. */

@@ -72,7 +72,6 @@ export class XenVcpu {
   syscallCallback = NO_CALLBACK;
   syscall32Callback = NO_CALLBACK;
   sysenterCallback = NO_CALLBACK;
-  nmiAddress = 0n;
   /** Where user-to-kernel bounces push: stack_switch. */
   kernelSs = 0;
   kernelSp = 0n;
@@ -98,6 +97,13 @@ export class XenVcpu {
   /** 0 to 3: which virtual rings may do port I/O. PHYSDEVOP_set_iopl. */
   iopl = 0;
   nmiPending = false;
+  /** An NMI is being handled: no other until the guest's iret. */
+  nmiMasked = false;
+
+  /** Xen acts for it (or has just been entered): the next return to the guest leaves Xen. */
+  inXen = false;
+  /** The next return to the guest is by SYSRET, which leaves rip in rcx and rflags in r11. */
+  returnsBySysret = false;
 
   /** Where the vcpu_info is: in shared_info until VCPUOP_register_vcpu_info moves it. */
   vcpuInfo: Maddr = maddr(0);
@@ -122,8 +128,13 @@ export class XenVcpu {
     return maddr(this.vcpuInfo + offset);
   }
 
+  /** evtchn_upcall_mask as it stands: a guest may store any byte there. */
+  get upcallMaskByte(): number {
+    return this.domain.hypervisor.memory.read8(this.info(VCPU_INFO_evtchn_upcall_mask));
+  }
+
   get upcallMask(): boolean {
-    return this.domain.hypervisor.memory.read8(this.info(VCPU_INFO_evtchn_upcall_mask)) !== 0;
+    return this.upcallMaskByte !== 0;
   }
 
   set upcallMask(masked: boolean) {

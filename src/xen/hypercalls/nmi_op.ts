@@ -2,12 +2,10 @@
 // Source: Xen 4.17 public/nmi.h, arch/x86/pv/callback.c (do_nmi_op). Left out: the reasons for NMIs, which are dom0's.
 
 import { EFAULT, EINVAL, ENOSYS } from '../../abi/errno.js';
-import { X86_EXC_NMI } from '../../abi/exceptions.js';
-import { FLAT_RING3_CS64 } from '../../abi/registers.js';
 import { isCanonical } from '../../base/addresses.js';
 import { readGuest64 } from '../guest-memory.js';
 import type { Hypercall } from '../hypercall.js';
-import { NO_TRAP } from '../vcpu.js';
+import { registerNmiHandler, unregisterNmiHandler } from '../nmi.js';
 
 const XENNMI_register_callback = 0;
 const XENNMI_unregister_callback = 1;
@@ -18,11 +16,11 @@ export const nmi_op: Hypercall = (vcpu, [cmd, arg]) => {
       const address = readGuest64(vcpu, arg);
       if (address === undefined) return -EFAULT;
       if (vcpu.id !== 0 || !isCanonical(address)) return -EINVAL;
-      vcpu.trapTable[X86_EXC_NMI] = { address, cs: FLAT_RING3_CS64, dpl: 0, masksEvents: false };
+      registerNmiHandler(vcpu, address);
       return 0;
     }
     case XENNMI_unregister_callback:
-      vcpu.trapTable[X86_EXC_NMI] = NO_TRAP;
+      unregisterNmiHandler(vcpu);
       return 0;
     default:
       return -ENOSYS;

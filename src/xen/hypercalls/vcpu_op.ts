@@ -5,10 +5,12 @@
 import { EEXIST, EFAULT, EINVAL, ENOENT, ENOSYS, ENXIO, ETIME } from '../../abi/errno.js';
 import * as S from '../../abi/sched.js';
 import {
+  CONTEXT_flags,
   SHUTDOWN_poweroff,
   VCPU_GUEST_CONTEXT_BYTES,
   VCPU_INFO_BYTES,
   VCPU_INFO_evtchn_pending_sel,
+  VGCF_online,
 } from '../../abi/xen-layout.js';
 import { maddr, maddrToMfn, mfnToMaddr, PAGE_BYTES } from '../../base/addresses.js';
 import { U64_MASK } from '../../base/words.js';
@@ -36,7 +38,11 @@ const OPERATIONS: Readonly<Record<number, VcpuOperation>> = {
   [S.VCPUOP_initialise]: (vcpu, arg, caller) => {
     const context = readGuestStruct(caller, arg, VCPU_GUEST_CONTEXT_BYTES);
     if (!context) return -EFAULT;
-    return vcpu.initialised ? -EEXIST : initialiseVcpu(vcpu, context);
+    if (vcpu.initialised) return -EEXIST;
+    const status = initialiseVcpu(vcpu, context);
+    const online = (context.getUint32(CONTEXT_flags, true) & VGCF_online) !== 0;
+    if (status === 0 && online) vcpu.time.setRunState('runnable');
+    return status;
   },
   [S.VCPUOP_up]: (vcpu) => {
     if (!vcpu.initialised) return -EINVAL;
