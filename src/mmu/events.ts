@@ -56,8 +56,8 @@ export interface PscFillEvent extends EventHead {
 /**
  * Something held answered an access otherwise than a fresh walk of the same tables would have: another frame, other
  * rights, a page that is not there, one that is, or a write whose D bit memory no longer has. (An A bit that was cleared
- * is not counted.) Repeats that the engine answers by `mayRepeat` are not seen until something drops the derived entry;
- * while anybody listens, every table store does.
+ * is not counted.) While anybody listens, every such use is seen: stale answers are not given for repetition, and a store
+ * that may make answers stale has all that was given so dropped.
  */
 export interface StaleHitEvent extends EventHead {
   readonly kind: 'stale-hit';

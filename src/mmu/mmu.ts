@@ -15,7 +15,7 @@
 // - An access that will fault loads nothing into the TLB: the #PF would drop it.
 // Not modelled: PCIDs and INVPCID, INVLPGB, separate instruction and data TLBs, memory types, changes of CR0.PG and PAE.
 
-import { type Level, PFEC_page_present } from '../abi/paging.js';
+import { type Level, PFEC_page_present, PTE_P } from '../abi/paging.js';
 import { isCanonical, type Maddr, type Mfn, mfn, type Vaddr, type Vpn, vaddrToVpn } from '../base/addresses.js';
 import { invariant } from '../base/failures.js';
 import type { Random } from '../base/random.js';
@@ -94,7 +94,7 @@ export class Mmu {
       beforeStore: (address) => {
         if (this.#root !== undefined) this.#any?.beforeStore(address, this.#root);
       },
-      afterStore: (address) => this.#afterStore(address),
+      afterStore: (address, before) => this.#afterStore(address, before),
     });
   }
 
@@ -126,12 +126,15 @@ export class Mmu {
       const dirty = (entries.flags[slot]! & DIRTY) !== 0;
       const allowed = allows(rights, access);
       const setsDirty = allowed && !dirty && (access & (WRITE | SPECULATIVE)) === WRITE;
-      if (!setsDirty && this.#reporter.active)
+      // A stale answer is not to be repeated unseen while somebody listens.
+      const reported =
+        !setsDirty &&
+        this.#reporter.active &&
         this.#reporter.hit(page, access, this.root, entries, slot, level, this.#consequence(allowed));
       if (allowed && !setsDirty) {
         result.frame = mfn(entries.frame[slot]! + (page % pagesOf(level)));
         result.level = level;
-        result.mayRepeat = repeatable(rights, dirty, access);
+        result.mayRepeat = reported ? 0 : repeatable(rights, dirty, access);
         return true;
       }
       if (!allowed && !this.#walksAgain) {
@@ -221,8 +224,9 @@ export class Mmu {
   #walkAndLoad(page: Vpn, access: number, result: Translation): boolean {
     const walked = this.#walked;
     let allowed = this.#walk(page) && allows(walked.rights, access);
+    let reported = false;
     if (walked.startLevel < 4) {
-      if (this.#reporter.active) this.#reportWalk(page, access, allowed);
+      reported = this.#reporter.active && this.#reportWalk(page, access, allowed);
       if (!allowed && walked.outcome === 'mapped' && this.#walksAgain) {
         this.#psc.dropPath(page);
         allowed = this.#walk(page) && allows(walked.rights, access);
@@ -238,7 +242,7 @@ export class Mmu {
     }
     result.frame = mfn(walked.frame);
     result.level = walked.level;
-    result.mayRepeat = kept ? repeatable(walked.rights, walked.dirty, access) : 0;
+    result.mayRepeat = kept && !reported ? repeatable(walked.rights, walked.dirty, access) : 0;
     return true;
   }
 
@@ -314,13 +318,13 @@ export class Mmu {
     this.#tablesRead?.clear();
   }
 
-  #afterStore(address: Maddr): void {
+  #afterStore(address: Maddr, before: bigint): void {
     this.#any?.afterStore(address);
     const affected = this.#tablesRead?.affectedBy(address);
     if (affected === 'any') this.#dropAll();
     else if (affected === 'its-leaves') this.#tlb.dropWhere((entries, slot) => entries.source[slot] === address);
-    // So that the first use of whatever has become stale now is seen by those who listen.
-    if (this.#tables.events.active) this.#tlb.derived.dropAll();
+    // So that uses of what has become stale now are seen by those who listen. An absent entry is held by nobody.
+    if (this.#reporter.active && (before & PTE_P) !== 0n) this.#tlb.derived.dropAll();
   }
 
   #consequence(allowed: boolean): StaleHitEvent['consequence'] {
@@ -328,14 +332,14 @@ export class Mmu {
     return this.#walksAgain ? 'walked-again' : 'refused';
   }
 
-  /** #walked, which began at a paging-structure cache entry, has answered. */
-  #reportWalk(page: Vpn, access: number, allowed: boolean): void {
+  /** #walked, which began at a paging-structure cache entry, is about to answer. True when the answer is stale. */
+  #reportWalk(page: Vpn, access: number, allowed: boolean): boolean {
     const walked = this.#walked;
     const held = this.#psc.find(page);
     invariant(held !== undefined, 'what the walk began with is still held');
     const mapped = walked.outcome === 'mapped';
     const consequence = mapped ? this.#consequence(allowed) : 'refused';
     const entries = this.#psc.ofLevel(held);
-    this.#reporter.walkedFrom(entries, this.#psc.slot, page, access, this.root, walked, consequence);
+    return this.#reporter.walkedFrom(entries, this.#psc.slot, page, access, this.root, walked, consequence);
   }
 }

@@ -11,7 +11,8 @@ import type { MmuEvent, Why } from './events.js';
 export interface TableStoreObserver {
   /** The entry at `address` is about to be replaced. May load translations, and so set A and D in it. */
   beforeStore(address: Maddr): void;
-  afterStore(address: Maddr): void;
+  /** It has been replaced; `before` is what it was. */
+  afterStore(address: Maddr, before: bigint): void;
 }
 
 export interface PageTablesOptions {
@@ -59,7 +60,7 @@ export class PageTables {
   #commit(address: Maddr, value: bigint, why: Why): void {
     const before = this.memory.read64(address);
     this.memory.write64(address, value);
-    for (const observer of this.#observers) observer.afterStore(address);
+    for (const observer of this.#observers) observer.afterStore(address, before);
     if (this.events.active)
       this.events.emit({ kind: 'table-store', at: this.clock(), address, before, after: value, why });
   }

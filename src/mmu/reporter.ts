@@ -2,14 +2,13 @@
 
 import type { Level } from '../abi/paging.js';
 import { type Maddr, type Mfn, mfn, type Vpn, vpnToVaddr } from '../base/addresses.js';
-import { WRITE } from './access.js';
-import { LOW_D } from './entry.js';
+import { ALL_RIGHTS, WRITE } from './access.js';
 import { DIRTY, type EntryCache } from './entry-cache.js';
 import type { FillCause, InvalidateScope, StaleHitEvent, Why } from './events.js';
 import type { PageTables } from './page-tables.js';
 import type { TableLevel } from './psc.js';
 import { pagesOf } from './regions.js';
-import { nextTable, type Walk, type WalkRecord, walk } from './walk.js';
+import { nextTable, WalkRecord, walk, walkFrom } from './walk.js';
 
 type Consequence = StaleHitEvent['consequence'];
 
@@ -18,6 +17,7 @@ const AD_UPDATE: Why = { what: 'A/D update by the CPU' };
 export class Reporter {
   readonly #tables: PageTables;
   readonly #vcpu: number;
+  readonly #fresh = new WalkRecord();
 
   constructor(tables: PageTables, vcpu: number) {
     this.#tables = tables;
@@ -58,19 +58,19 @@ export class Reporter {
     this.#tables.events.emit({ kind: 'table-store', at: this.#tables.clock(), address, before, after, why: AD_UPDATE });
   }
 
-  /** A TLB entry is about to decide about an access. */
-  hit(page: Vpn, access: number, root: Mfn, held: EntryCache, slot: number, level: Level, then: Consequence): void {
-    if (!this.active) return;
-    const fresh = walk(this.#tables.memory, root, vpnToVaddr(page));
+  /** A TLB entry is about to decide about an access. True when a fresh walk would decide otherwise. */
+  hit(page: Vpn, access: number, root: Mfn, held: EntryCache, slot: number, level: Level, then: Consequence): boolean {
+    if (!this.active) return false;
+    const fresh = this.#walkFresh(page, root);
     const frame = mfn(held.frame[slot]! + (page % pagesOf(level)));
     const rights = held.rights[slot]!;
-    const losesDirty =
-      then === 'served' && (access & WRITE) !== 0 && (held.flags[slot]! & DIRTY) !== 0 && !isDirty(fresh);
-    if (fresh.frame === frame && fresh.rights === rights && !losesDirty) return;
-    this.#stale(page, access, 'tlb', { frame, rights }, then, held, slot, fresh);
+    const losesDirty = then === 'served' && (access & WRITE) !== 0 && (held.flags[slot]! & DIRTY) !== 0 && !fresh.dirty;
+    if (fresh.outcome === 'mapped' && fresh.frame === frame && fresh.rights === rights && !losesDirty) return false;
+    this.#stale(page, access, root, 'tlb', { frame, rights }, then, held, slot);
+    return true;
   }
 
-  /** A walk that began at the paging-structure cache entry in `slot` is about to decide about an access. */
+  /** The same for a walk that began at the paging-structure cache entry in `slot`. */
   walkedFrom(
     held: EntryCache,
     slot: number,
@@ -79,28 +79,34 @@ export class Reporter {
     root: Mfn,
     walked: WalkRecord,
     then: Consequence,
-  ): void {
-    if (!this.active) return;
-    const fresh = walk(this.#tables.memory, root, vpnToVaddr(page));
+  ): boolean {
+    if (!this.active) return false;
+    const fresh = this.#walkFresh(page, root);
     const mapped = walked.outcome === 'mapped';
-    const agrees = mapped
-      ? fresh.frame === walked.frame && fresh.rights === walked.rights
-      : fresh.outcome === walked.outcome;
-    if (agrees) return;
+    const agrees =
+      fresh.outcome === walked.outcome && (!mapped || (fresh.frame === walked.frame && fresh.rights === walked.rights));
+    if (agrees) return false;
     const answer = mapped ? { frame: mfn(walked.frame), rights: walked.rights } : undefined;
-    this.#stale(page, access, 'psc', answer, then, held, slot, fresh);
+    this.#stale(page, access, root, 'psc', answer, then, held, slot);
+    return true;
+  }
+
+  #walkFresh(page: Vpn, root: Mfn): WalkRecord {
+    walkFrom(this.#tables.memory, page, root, 4, ALL_RIGHTS, this.#fresh);
+    return this.#fresh;
   }
 
   #stale(
     page: Vpn,
     access: number,
+    root: Mfn,
     via: StaleHitEvent['via'],
     answer: StaleHitEvent['answer'],
     consequence: Consequence,
     held: EntryCache,
     slot: number,
-    fresh: Walk,
   ): void {
+    const fresh = walk(this.#tables.memory, root, vpnToVaddr(page));
     const origin = { filledAt: held.filledAt[slot]!, cause: held.cause(slot), leaf: held.source[slot] as Maddr };
     const what = { page, access, via, answer, consequence, ...origin, fresh };
     this.#tables.events.emit({ kind: 'stale-hit', ...this.#head(), ...what });
@@ -110,5 +116,3 @@ export class Reporter {
     return { vcpu: this.#vcpu, at: this.#tables.clock() };
   }
 }
-
-const isDirty = ({ steps }: Walk): boolean => (Number(steps.at(-1)!.entry & 0xffn) & LOW_D) !== 0;

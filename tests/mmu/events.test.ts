@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { vpn } from '../../src/base/addresses.js';
-import type { MmuEvent } from '../../src/mmu/index.js';
+import { FETCH, type MmuEvent, READ, translation, USER } from '../../src/mmu/index.js';
 import { FIRST_TABLE, World } from './story.js';
 
 /** The events of the last lines of a story, in a world in which the first ones have happened. */
@@ -123,6 +123,25 @@ describe('stale hits', () => {
       world.mmu.derived = { dropPage: () => {}, dropAll: () => drops++ };
       world.tell('set 2000 -> none');
       expect(drops).toBe(listening ? 1 : 0);
+      world.tell('set 2000 -> 52 US'); // was absent, so nothing can have been derived from it
+      expect(drops).toBe(listening ? 1 : 0);
+    }
+  });
+
+  test('while somebody listens, a stale answer is not to be repeated without asking', () => {
+    for (const [listening, mayRepeat] of [
+      [false, READ | FETCH],
+      [true, 0],
+    ] as const) {
+      const world = new World('').tell('set 1000 -> 50 US\nset 2000 -> 51 US\nset 201000 -> 60 US\nread 1000');
+      world.tell('set 1000 -> 52 US\nset L2 1000 -> table of 201000');
+      if (listening) world.events.subscribe(() => {});
+      const result = translation();
+      for (const page of [1, 2]) {
+        // Page 1 comes from the TLB, page 2 by way of the PDE cache.
+        expect(world.mmu.translate(vpn(page), READ | USER, result)).toBe(true);
+        expect(result).toMatchObject({ frame: 0x4f + page, mayRepeat });
+      }
     }
   });
 });

@@ -162,6 +162,11 @@ describe('--tlb demand is finite', () => {
   });
 
   test('entries that a load of CR3 dropped take no room', () => {
+    const withGlobal = map.replace('51000 RW US', '51000 RW US G');
+    tell(
+      '--tlb demand',
+      `${withGlobal}\n${oneSet(12, 'read')}\ncr3\nread 601000\nset 1000 -> 99 RW US\nread 1000 = 51000`,
+    );
     tell(
       '--tlb demand',
       `${map}\n${oneSet(13, 'read')}\ncr3\n${oneSet(12, 'read')}\nset 1000 -> 99 RW US\nread 1000 = 51000`,
