@@ -25,8 +25,9 @@ export interface StaleUse {
   readonly loaded: Recorded<FillEvent> | undefined;
   /** The last store to the entry that it was loaded from, if that came after the load. */
   readonly changed: Recorded<TableStoreEvent> | undefined;
-  /** What the vCPU was told to forget, between the load and the change and between the change and the use. */
+  /** What the vCPU was told to forget: before the load, between load and change, between change and use. */
   readonly invalidations: {
+    readonly beforeLoad: readonly Recorded<InvalidateEvent>[];
     readonly beforeChange: readonly Recorded<InvalidateEvent>[];
     readonly afterChange: readonly Recorded<InvalidateEvent>[];
   };
@@ -63,17 +64,17 @@ export class TranslationHistory {
     const store = this.#stores.get(hit.event.leaf);
     const loadOrder = loaded?.order ?? -1;
     const changed = store && store.order > loadOrder ? store : undefined;
-    const between = this.#invalidations.filter(
-      ({ event, order }) => event.vcpu === vcpu && order > loadOrder && order < hit.order,
-    );
     const changeOrder = changed?.order ?? loadOrder;
+    const within = (from: number, to: number): readonly Recorded<InvalidateEvent>[] =>
+      this.#invalidations.filter(({ event, order }) => event.vcpu === vcpu && order > from && order < to);
     return {
       hit,
       loaded,
       changed,
       invalidations: {
-        beforeChange: between.filter(({ order }) => order < changeOrder),
-        afterChange: between.filter(({ order }) => order > changeOrder),
+        beforeLoad: within(-1, loadOrder),
+        beforeChange: within(loadOrder, changeOrder),
+        afterChange: within(changeOrder, hit.order),
       },
     };
   }

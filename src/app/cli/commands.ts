@@ -31,7 +31,9 @@ function stalenessOptions(command: Command): Command {
   return command
     .addOption(new Option('--tlb <policy>', 'what the TLB keeps').choices(['coherent', 'demand', 'hoarding', 'random']))
     .option('--refill <policy>', 'what else loads translations: none, wrong-path[:N], any')
-    .addOption(new Option('--cpu <vendor>', 'fault on stale rights (intel) or walk again first (amd)').choices(['intel', 'amd']))
+    .addOption(
+      new Option('--cpu <vendor>', 'fault on stale rights (intel) or walk again first (amd)').choices(['intel', 'amd']),
+    )
     .option('--flush <policy>', 'which flushes happen: abi, xen-4.1, xen-4.17[,xpti]')
     .option('--seed <number>', 'seed of --tlb random', wholeNumber(0));
 }
@@ -67,9 +69,14 @@ export function run(io: Io, done: Done): Command {
   )
     .option('--initrd <file>', 'a module handed to the kernel as its initial ramdisk')
     .option('--append <text>', 'the kernel command line')
-    .option('--memory <size>', 'the domain\'s memory, for example 64M or 1G', '128M')
+    .option('--memory <size>', "the domain's memory, for example 64M or 1G", '128M')
     .option('--name <name>', "the domain's name in xenstore", 'guest')
-    .addOption(new Option('--xen <version>', "the Xen that the guest sees and whose dump format is used").choices(['4.1', '4.17']))
+    .addOption(
+      new Option('--xen <version>', 'the Xen that the guest sees and whose dump format is used').choices([
+        '4.1',
+        '4.17',
+      ]),
+    )
     .option('--until <text>', 'succeed as soon as the console has shown this text')
     .option('--time-limit <seconds>', 'give up after so many seconds', wholeNumber(1))
     .option('--stop-at <instruction>', 'stop before this retired instruction and show the registers', wholeNumber(0))
