@@ -21,8 +21,9 @@ import type {
   RegisterNote,
   WalkFacts,
 } from './explanation.js';
-import { type Facts, LIST_LIMITS, type StatedEntry, type WalkLevel } from './facts.js';
+import type { Facts } from './facts.js';
 import type { MachineEvidence } from './machine-evidence.js';
+import { factsOf } from './report-facts.js';
 import { inWords, type Judgement } from './rules/diagnosis.js';
 import { rank } from './rules/index.js';
 import { type Evidence, scan } from './scanner.js';
@@ -55,9 +56,13 @@ export function explainAll(crashes: readonly Evidence[], options: ExplainOptions
   );
 }
 
-/** Explains a report of Paravane's own machine. */
-export function explainReport(report: CrashReport, options: ExplainOptions = {}): Explanation {
-  return explainFacts(factsOf(report), options);
+/** Explains a report of Paravane's own machine, with what the machine saw besides. */
+export function explainReport(
+  report: CrashReport,
+  machine?: MachineEvidence,
+  options: Omit<ExplainOptions, 'machine'> = {},
+): Explanation {
+  return explainFacts(factsOf(report), { ...options, machine });
 }
 
 interface FactsOptions extends ExplainOptions {
@@ -289,58 +294,3 @@ const causeOf = (
   sources: diagnosis.sources,
   alike: diagnosis.alike ?? [],
 });
-
-const GPR_ORDER = [
-  'rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
-] as const; // biome-ignore format: one row
-
-/** A report as the facts that its text would state. */
-function factsOf(report: CrashReport): Facts {
-  const { cause, registers: r, walk, xen } = report;
-  const words = Object.fromEntries(GPR_ORDER.map((name, number) => [name, r.gpr[number] as bigint]));
-  const bases = { fsb: r.fsBase, gsb: r.gsBase, gss: r.gsShadow };
-  const known = Object.entries(bases).filter(([, value]) => value !== undefined);
-  return {
-    system: 'xen-guest',
-    ...(cause.kind === 'unhandled'
-      ? {
-          kind: cause.vector === 14 ? 'page-fault' : 'exception',
-          vector: cause.vector,
-          crashCall: 'entry.S',
-          ...(cause.errorCode === undefined ? {} : { errorCode: cause.errorCode }),
-        }
-      : { kind: 'domain-crash', crashCall: cause.calledFrom, remarks: cause.message === '' ? [] : [cause.message] }),
-    domain: report.domain,
-    vcpu: report.vcpu,
-    cpu: report.cpu,
-    version: xen.version,
-    debug: xen.debug,
-    taint: xen.taint,
-    context: 'pv guest',
-    contextNamesVcpu: xen.form === '4.17',
-    eventMask: report.eventMask,
-    ...(xen.entryPoint === undefined ? {} : { entryPoint: xen.entryPoint }),
-    ...(walk === undefined ? {} : { walkFrom: walk.vaddr, walk: statedWalk(walk.lines) }),
-    registers: {
-      ...words,
-      rip: r.rip,
-      rflags: r.rflags,
-      cr0: r.cr0,
-      cr2: r.cr2,
-      cr3: r.cr3,
-      cr4: r.cr4,
-      ...Object.fromEntries(known),
-    },
-    selectors: { cs: r.cs, ss: r.ss, ds: r.ds, es: r.es, fs: r.fs, gs: r.gs },
-    stackFrom: r.gpr[4] as bigint,
-    stack: report.stack.words.slice(0, LIST_LIMITS.stack),
-    ...(report.stack.stop === undefined ? {} : { stackStop: report.stack.stop }),
-  };
-}
-
-function statedWalk(lines: NonNullable<CrashReport['walk']>['lines']): Partial<Record<WalkLevel, StatedEntry>> {
-  const entries = lines.map(
-    ({ level, index, entry, pfn }) => [level, { level, index, entry, pfn: pfn ?? 'invalid' }] as const,
-  );
-  return Object.fromEntries(entries);
-}

@@ -71,11 +71,11 @@ export interface TraceLine {
   readonly certain: boolean;
 }
 
+// biome-ignore format: a row as the dumps have it
 export const WORD_REGISTERS = [
-  'rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp', 'rsp',
-  'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
+  'rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp', 'rsp', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
   'rip', 'rflags', 'cr0', 'cr2', 'cr3', 'cr4', 'fsb', 'gsb', 'gss',
-] as const; // biome-ignore format: four rows as the dumps group them
+] as const;
 
 /** 64-bit registers by the names Xen prints; Linux's capitals and FS/GS bases are mapped to them. */
 export type WordRegister = (typeof WORD_REGISTERS)[number];

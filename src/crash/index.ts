@@ -29,6 +29,6 @@ export { parse, reportOf } from './parse.js';
 export { asPrinted, type PrintOptions, print } from './print.js';
 export { renderJson, toJsonValue } from './render/json.js';
 export { renderMarkdown } from './render/markdown.js';
-export { type Emphasis, plain, type RenderOptions, renderText } from './render/text.js';
+export { plain, type RenderOptions, renderText, type Style } from './render/text.js';
 export type { Certainty, Family, KnownCase } from './rules/diagnosis.js';
 export { createScanner, type Evidence, type Scanner, type ScanTotals, scan } from './scanner.js';

@@ -4,6 +4,7 @@
 
 import type { CrashCause, CrashRegisters, CrashReport, DumpForm, WalkLine } from '../abi/crash-report.js';
 import type { Level } from '../abi/paging.js';
+import { GPR_NAMES } from '../abi/registers.js';
 import type { Facts, SelectorRegister, WordRegister } from './facts.js';
 import { scan } from './scanner.js';
 
@@ -64,17 +65,13 @@ function reportWalk({ walk }: Facts): readonly WalkLine[] {
   });
 }
 
-const GPR_ORDER: readonly WordRegister[] = [
-  'rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
-]; // biome-ignore format: one row
-
 function reportRegisters({ registers, selectors }: Facts): CrashRegisters | undefined {
   const words: Partial<Record<WordRegister, bigint>> = registers ?? {};
   const seg: Partial<Record<SelectorRegister, number>> = selectors ?? {};
-  const gpr = GPR_ORDER.map((name) => words[name]).filter((value) => value !== undefined);
+  const gpr = GPR_NAMES.map((name) => words[name]).filter((value) => value !== undefined);
   const { rip, rflags, cr0, cr2, cr3, cr4 } = words;
   const { ds, es, fs, gs, ss, cs } = seg;
-  if (gpr.length !== GPR_ORDER.length) return undefined;
+  if (gpr.length !== GPR_NAMES.length) return undefined;
   if (rip === undefined || rflags === undefined) return undefined;
   if (cr0 === undefined || cr2 === undefined || cr3 === undefined || cr4 === undefined) return undefined;
   if (ds === undefined || es === undefined || fs === undefined) return undefined;

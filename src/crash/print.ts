@@ -23,12 +23,19 @@ export function print(report: CrashReport, options: PrintOptions = {}): string {
     .join('');
 }
 
-/** What of a report its form prints. 4.1 prints no segment bases; a text can give back no more than this. */
+/** What of a report its form prints: a text can give back no more. 4.1 prints no segment bases and no entry point. */
 export function asPrinted(report: CrashReport): CrashReport {
-  if (report.xen.form === '4.17') return report;
-  const registers = { ...report.registers, fsBase: undefined, gsBase: undefined, gsShadow: undefined };
-  return { ...report, registers, xen: { ...report.xen, entryPoint: undefined } };
+  const { registers, xen } = report;
+  const newer = xen.form === '4.17';
+  return {
+    ...report,
+    registers: newer ? registers : { ...registers, fsBase: undefined, gsBase: undefined, gsShadow: undefined },
+    xen: { ...xen, entryPoint: newer && isFromEntry(report.cause) ? xen.entryPoint : undefined },
+  };
 }
+
+/** The crash was noticed in Xen's entry code, while it was about to return to the guest. */
+const isFromEntry = (cause: CrashCause): boolean => cause.kind === 'unhandled' || cause.calledFrom === 'entry.S';
 
 /** Words of stack that Xen prints: 20 lines (debug_stack_lines) of four. */
 export const STACK_WORDS = 80;
@@ -87,8 +94,7 @@ function walkLine({ level, index, entry, pfn }: WalkLine, form: DumpForm): strin
 }
 
 function callLine(cause: CrashCause, { form, entryPoint }: CrashReport['xen']): string {
-  if (cause.kind === 'domain-crash' && cause.calledFrom !== 'entry.S')
-    return `domain_crash called from ${cause.calledFrom}`;
+  if (cause.kind === 'domain-crash' && !isFromEntry(cause)) return `domain_crash called from ${cause.calledFrom}`;
   const place = form === '4.17' && entryPoint ? `: fault at ${hex64(entryPoint.address)} ${entryPoint.symbol}` : '';
   return `domain_crash_sync called from entry.S${place}`;
 }

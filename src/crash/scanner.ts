@@ -298,11 +298,8 @@ function oldest(drafts: ReadonlyMap<string, Draft>): Draft {
 /** What the whole of the facts says that no single line did: whose dump it is, and of what kind. */
 function settle(facts: Facts, whole: boolean): Facts {
   const system = facts.system ?? systemOf(facts);
-  return {
-    ...facts,
-    ...(system === undefined ? {} : { system }),
-    ...(facts.kind === undefined && !whole ? { kind: 'fragment' as const } : {}),
-  };
+  const kind = facts.kind ?? (whole ? (facts.crashCall === undefined ? undefined : 'domain-crash') : 'fragment');
+  return { ...facts, ...(system === undefined ? {} : { system }), ...(kind === undefined ? {} : { kind }) };
 }
 
 const XEN_SELECTORS = { hypervisor: 0xe008, lowestGuest: 0xe019 };

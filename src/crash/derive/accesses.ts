@@ -61,7 +61,7 @@ const GS = 5;
 /** An expression of which nothing is known. It is never emitted. */
 const unknown = (): I64 => I64.of(() => {}, { reusable: true });
 const unknownBit = (): I32 => I32.of(() => {}, { reusable: true });
-const valueOf = (value: bigint | undefined): I64 => (value === undefined ? unknown() : I64.constant(value));
+const constantOrUnknown = (value: bigint | undefined): I64 => (value === undefined ? unknown() : I64.constant(value));
 
 /** Takes down what a meaning does, and does nothing. */
 class Recorder implements Semantics {
@@ -206,7 +206,7 @@ class Recorder implements Semantics {
   writeSystemFlags(): void {}
 
   nextRip(): I64 {
-    return valueOf(this.known.nextRip);
+    return constantOrUnknown(this.known.nextRip);
   }
   branch(index: number): void {
     const operand = this.instruction.operands[index];
@@ -297,7 +297,7 @@ class RecordedLocation implements Location {
     this.beforeModify = beforeModify;
   }
   read(): I64 {
-    return valueOf(this.readValue());
+    return constantOrUnknown(this.readValue());
   }
   readSigned(): I64 {
     const value = this.readValue();

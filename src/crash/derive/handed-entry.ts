@@ -24,9 +24,10 @@ export interface HandedEntry {
 
 export type FlushAsked = 'none' | 'UVMF_TLB_FLUSH' | 'UVMF_INVLPG' | 'unknown';
 
+// biome-ignore format: a row as the dumps have it
 const GPRS: readonly WordRegister[] = [
   'rsi', 'rdx', 'rax', 'rbx', 'rcx', 'rdi', 'rbp', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
-]; // biome-ignore format: two rows
+];
 
 /** UVMF_FLUSHTYPE_MASK and the highest flag value without a pointer to a CPU mask. */
 const FLUSH_TYPE_MASK = 3n;

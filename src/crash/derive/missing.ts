@@ -3,9 +3,10 @@
 import type { Facts, WordRegister } from '../facts.js';
 import type { Case } from './case.js';
 
+// biome-ignore format: a row as the dumps have it
 const GENERAL: readonly WordRegister[] = [
   'rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp', 'rsp', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
-]; // biome-ignore format: one row
+];
 
 /** Sentences, most serious first. */
 export function missing(of: Case): readonly string[] {

@@ -241,8 +241,8 @@ export const XEN_GUEST_FORMATS: readonly Format[] = [
   {
     name: 'message about a guest',
     origin: 'xen',
-    hint: /\bd\d+(?::?v\d+)?:? \S/,
-    pattern: /^\s*(?:[\w./-]+\.[chS]:\d+:)?d(\d+)(?::?v(\d+))?:? (\S.*\S)\s*$/,
+    hint: /\bd\d{1,5}(?::?v\d+)?:? \S/,
+    pattern: /^\s*(?:[\w./-]+\.[chS]:\d+:)?d(\d{1,5})(?::?v(\d+))?:? (\S.*\S)\s*$/,
     stage: 0,
     role: 'precedes',
     read: (m) => ({ remarks: [m[0].trim()] }),

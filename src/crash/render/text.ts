@@ -6,7 +6,7 @@ import type { Cause, Explanation, WalkFacts, WalkLevelFacts } from '../explanati
 import { paragraph, table } from './layout.js';
 
 /** The kinds of emphasis; each function takes and gives text of the same visible length. */
-export interface Emphasis {
+export interface Style {
   readonly bold: (text: string) => string;
   readonly dim: (text: string) => string;
   readonly good: (text: string) => string;
@@ -16,26 +16,26 @@ export interface Emphasis {
 
 const same = (text: string): string => text;
 /** No emphasis: for files and pipes. */
-export const plain: Emphasis = { bold: same, dim: same, good: same, bad: same, note: same };
+export const plain: Style = { bold: same, dim: same, good: same, bad: same, note: same };
 
 export interface RenderOptions {
   /** Columns; 80 unless given, and never below 40. */
   readonly width?: number;
-  readonly emphasis?: Emphasis;
+  readonly style?: Style;
 }
 
 /** The explanation as lines of at most `width` columns (what cannot be broken may be longer). */
 export function renderText(explanation: Explanation, options: RenderOptions = {}): string {
-  return new TextReport(explanation, Math.max(options.width ?? 80, 40), options.emphasis ?? plain).render();
+  return new TextReport(explanation, Math.max(options.width ?? 80, 40), options.style ?? plain).render();
 }
 
 class TextReport {
   private readonly of: Explanation;
   private readonly width: number;
-  private readonly style: Emphasis;
+  private readonly style: Style;
   private out = '';
 
-  constructor(of: Explanation, width: number, style: Emphasis) {
+  constructor(of: Explanation, width: number, style: Style) {
     this.of = of;
     this.width = width;
     this.style = style;
