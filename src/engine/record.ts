@@ -79,7 +79,10 @@ export function writeRecord(
   view.setUint16(record + END, end, true);
   let registers = 0;
   let immediates = 0;
-  for (const operand of instruction.operands) {
+  const hasRsi = instruction.row.operands.some(({ source }) => source === 'X');
+  for (const [index, operand] of instruction.operands.entries()) {
+    // Of two places in memory only [rSI] has room here: isa/meaning/strings.ts.
+    if (hasRsi && instruction.row.operands[index]?.source === 'Y') continue;
     switch (operand.kind) {
       case 'register': {
         const address = gprAddress(operand.register) + (operand.high ? 1 : 0);

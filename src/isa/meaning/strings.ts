@@ -6,7 +6,7 @@ import { RCX, RDI, RSI } from '../../abi/registers.js';
 import { compare } from './arithmetic.js';
 import type { I32 } from './expression.js';
 import { I64 } from './expression.js';
-import type { Meaning, Semantics } from './semantics.js';
+import type { Location, Meaning, Semantics } from './semantics.js';
 
 const DF_BIT = 10n;
 
@@ -42,10 +42,16 @@ function iterate(cpu: Semantics, body: () => I32 | undefined): void {
 const goesOn = (cpu: Semantics, difference: I64): I32 =>
   cpu.repeat === 'repne' ? difference.isNotZero() : difference.isZero();
 
+/**
+ * [rDI] of the instructions that have two places in memory. A decoded record has room for one memory operand: theirs is
+ * [rSI], whose segment can be overridden; [rDI] is always in ES, which has no base.
+ */
+const atRdi = (cpu: Semantics): Location => cpu.memory(cpu.register(RDI, cpu.addressBits).read(), cpu.bits, 'data');
+
 export const movs: Meaning = (cpu) => {
   iterate(cpu, () => {
     const by = step(cpu);
-    cpu.operand(0).write(cpu.operand(1).read());
+    atRdi(cpu).write(cpu.operand(1).read());
     advance(cpu, RSI, by);
     advance(cpu, RDI, by);
     return undefined;
@@ -73,7 +79,7 @@ export const lods: Meaning = (cpu) => {
 export const cmps: Meaning = (cpu) => {
   iterate(cpu, () => {
     const by = step(cpu);
-    const difference = compare(cpu, cpu.operand(0).readSigned(), cpu.operand(1).readSigned());
+    const difference = compare(cpu, cpu.operand(0).readSigned(), atRdi(cpu).readSigned());
     advance(cpu, RSI, by);
     advance(cpu, RDI, by);
     return goesOn(cpu, difference);
