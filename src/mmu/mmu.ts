@@ -8,8 +8,8 @@
 //                └─hit─> rights ok: served · missing: #PF (intel), walk again (amd) · write with D clear: walk again
 //
 // Choices where the architecture leaves some:
-// - A write by way of a clean entry does not trust it: the CPU has to go to memory to set D, and so walks again. (Linux's
-//   batched unmapping relies on it: mm/rmap.c, "a clear->dirty transition on a cached TLB entry is written through".)
+// - A write by way of a clean entry does not trust it: the CPU has to go to memory to set D, and so walks again. Linux's
+//   batched unmapping (mm/rmap.c, try_to_unmap_one) relies on CPUs doing so.
 // - A is set in every upper-level entry that a walk passes, and in the leaf if the access is allowed. A load that no
 //   committed access makes sets A in the leaf whatever its rights are, for without A nothing may be cached.
 // - An access that will fault loads nothing into the TLB: the #PF would drop it.
@@ -295,9 +295,11 @@ export class Mmu {
   /** A load that no access asks for. What is held for the page stays. */
   #offer(page: Vpn, cause: FillCause): void {
     if (!this.#policy.acceptsOffer()) return;
-    const held = this.#tlb.find(page) !== undefined;
+    const held = this.#tlb.find(page);
+    // With the translation held, and the way to its leaf too, there is nothing left to load.
+    if (held !== undefined && this.#psc.find(page) === held + 1) return;
     this.#walk(page);
-    this.#load(page, !held, false, cause);
+    this.#load(page, held === undefined, false, cause);
   }
 
   #beforeInvalidate(): void {

@@ -1,10 +1,11 @@
 // --tlb demand: a finite TLB that is filled when it misses, with the sizes and associativity of a real one.
 //
-// Sizes: the second-level TLB of Intel's Skylake for 4 KiB pages (1536 entries, 12 ways) and its data TLB for the large
-// ones (32 entries for 2 MiB, 16 for 1 GiB, 4 ways each): Intel 64 Optimization Reference Manual, "Cache Hierarchy" of
-// the Skylake client microarchitecture. The paging-structure caches' sizes are not published: 32 PDEs and 4 PDPTEs are what
-// "Reverse Engineering Hardware Page Table Caches" (van Schaik and others, 2017) reports for such CPUs; 4 PML4Es are a guess.
-// UNVERIFIED: those three sizes. Replacement is FIFO in each set (entry-cache.ts says why not LRU).
+// Sizes: of a Skylake-class Intel CPU, its second-level TLB for 4 KiB pages (1536 entries) and its first-level one for
+// large pages (32 entries for 2 MiB); Intel 64 Optimization Reference Manual, TLB parameters of the Skylake client
+// microarchitecture. Those of the paging-structure caches are not published.
+// UNVERIFIED: the associativity (manual and CPUID are quoted with different figures), the 1 GiB entries, and 32 PDEs,
+// 4 PDPTEs and 4 PML4Es, which have the magnitude that measurements of such CPUs found.
+// Replacement is FIFO in each set (entry-cache.ts says why not LRU).
 // How long a stale entry stays is thus decided by how many other pages of its set are touched, as on hardware.
 
 import { STEADY, type TlbPolicy } from './policy.js';
