@@ -51,6 +51,7 @@ export function explainAll(crashes: readonly Evidence[], options: ExplainOptions
       ...options,
       machine: index === 0 ? options.machine : undefined,
       related: fragments,
+      whole: evidence.whole,
       lines: evidence,
     }),
   );
@@ -67,6 +68,7 @@ export function explainReport(
 
 interface FactsOptions extends ExplainOptions {
   readonly related?: readonly Facts[];
+  readonly whole?: boolean;
   readonly lines?: { readonly firstLine: number; readonly lastLine: number };
 }
 

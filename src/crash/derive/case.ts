@@ -42,6 +42,8 @@ export interface NearRegister {
 
 export interface Case {
   readonly facts: Facts;
+  /** False for lines of a dump whose beginning is not in the text. */
+  readonly whole: boolean;
   /** Fragments of other dumps in the same text. */
   readonly related: readonly Facts[];
   readonly machine: MachineEvidence | undefined;
@@ -73,6 +75,8 @@ export interface Case {
 }
 
 export interface CaseOptions {
+  /** True unless given. */
+  readonly whole?: boolean;
   readonly related?: readonly Facts[];
   readonly machine?: MachineEvidence | undefined;
   readonly symbol?: ((address: bigint) => string | undefined) | undefined;
@@ -102,6 +106,7 @@ export function buildCase(facts: Facts, options: CaseOptions = {}): Case {
   const leafPfn = walk?.pfn;
   return {
     facts,
+    whole: options.whole ?? true,
     related: options.related ?? [],
     machine: options.machine,
     isPageFault,

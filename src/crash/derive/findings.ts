@@ -54,7 +54,7 @@ function frameOrderFinding({ walk }: Case): readonly string[] {
   if (steps.length < 3) return [];
   const sums = new Map<bigint, number>();
   for (const { frame, pfn } of steps) sums.set(frame + (pfn as bigint), (sums.get(frame + (pfn as bigint)) ?? 0) + 1);
-  if (sums.size >= steps.length) return [];
+  if ([...sums.values()].some((count) => count < 2)) return [];
   const words = [...sums].map(([sum, count]) => `${sum.toString(16)} (${count} of ${steps.length})`).join(' and ');
   return [
     `mfn + pfn is ${words}: the toolstack gave machine frames in descending order, and the columns belong together.`,

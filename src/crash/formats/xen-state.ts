@@ -254,7 +254,8 @@ export const XEN_STATE_FORMATS: readonly Format[] = [
     name: 'stack words',
     origin: 'xen',
     hint: /(?:^|[^0-9a-z])[0-9a-f]{16}(?:[^0-9a-z]|$)/,
-    pattern: /^ *([0-9a-f]{16}(?: [0-9a-f]{16}){0,3}) *$/,
+    // A last word that the terminal cut is left out, and comes back when the halves are joined.
+    pattern: /^ *([0-9a-f]{16}(?: [0-9a-f]{16}){0,3})(?: [0-9a-f]{1,15})? *$/,
     stage: 12,
     role: 'inside',
     within: (facts) => facts.stackFrom !== undefined && facts.trace === undefined && facts.stackStop === undefined,

@@ -10,7 +10,7 @@ export interface Diagnosis {
   /** One sentence without a full stop. */
   readonly verdict: string | ((of: Case) => string);
   readonly family: Family;
-  /** Each must hold. One that the text leaves open keeps the diagnosis possible, and not more than likely. */
+  /** Each must hold. One that the text leaves open keeps the diagnosis possible, and no more. */
   readonly requires: readonly Clue[];
   /** What speaks for it and against it beside that. */
   readonly clues: readonly Clue[];
@@ -59,6 +59,8 @@ export interface Judgement {
   readonly certainty: Certainty;
   readonly evidenceFor: readonly string[];
   readonly evidenceAgainst: readonly string[];
+  /** A requirement is neither met nor refuted: the text has lost what would tell. */
+  readonly open: boolean;
   /** What would tell. */
   readonly wanted: readonly string[];
 }
@@ -70,8 +72,8 @@ const CERTAINTIES: readonly (readonly [number, Certainty])[] = [
   [6, 'likely'],
   [3, 'possible'],
 ];
-/** The highest score of a diagnosis of which a requirement is open. */
-const OPEN_LIMIT = 8;
+/** The highest score of a diagnosis of which a requirement is open: possible, and no more. */
+const OPEN_LIMIT = 5;
 
 export const certaintyOf = (score: number): Certainty => CERTAINTIES.find(([from]) => score >= from)?.[1] ?? 'unlikely';
 
@@ -105,7 +107,7 @@ export function judge(diagnosis: Diagnosis, of: Case): Judgement | undefined {
   }
   for (const clue of diagnosis.clues) weigh(clue, clue.when(of));
   const limited = open ? Math.min(score, OPEN_LIMIT) : score;
-  return { diagnosis, score: limited, certainty: certaintyOf(limited), evidenceFor, evidenceAgainst, wanted };
+  return { diagnosis, score: limited, open, certainty: certaintyOf(limited), evidenceFor, evidenceAgainst, wanted };
 }
 
 export const inWords = (words: string | ((of: Case) => string), of: Case): string =>

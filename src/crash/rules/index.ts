@@ -53,6 +53,12 @@ const MOST_CAUSES = 5;
 export function rank(of: Case): readonly Judgement[] {
   const judgements = DIAGNOSES.flatMap((diagnosis) => judge(diagnosis, of) ?? []);
   const ranked = judgements.sort((a, b) => b.score - a.score);
-  const told = ranked.filter(({ diagnosis, score }) => diagnosis !== unexplained && score > 0).slice(0, MOST_CAUSES);
+  const best = ranked[0]?.score ?? 0;
+  const told = ranked
+    .filter(
+      ({ diagnosis, score, open }) =>
+        diagnosis !== unexplained && score > 0 && (!open || (of.whole && score * 2 >= best)),
+    )
+    .slice(0, MOST_CAUSES);
   return told.length > 0 ? told : ranked.filter(({ diagnosis }) => diagnosis === unexplained);
 }

@@ -144,7 +144,7 @@ export const forbiddenAccess: Diagnosis = {
     pageFaultClue(1),
     {
       when: wasForbidden,
-      weight: 2,
+      weight: 3,
       says: (of) => `error code ${errorCodeText(of)}: a translation was present and forbade it`,
     },
     {

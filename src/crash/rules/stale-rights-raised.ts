@@ -71,7 +71,7 @@ export const staleRightsRaised: Diagnosis = {
         `the page is the ${ordinal(bootTables?.faulting?.position)} of the tables that Xen built for the domain (${bootTables?.faulting?.table}): read-only until the guest recycled it, so its rights have been raised`,
     },
     {
-      when: nobodyHandles,
+      when: (of) => all(isAllowedByTables(of), nobodyHandles(of)),
       weight: 1,
       says: 'the guest had no handler for page faults yet, so a fault that a handler would have shrugged off was the end',
     },
@@ -93,7 +93,9 @@ export const staleRightsRaised: Diagnosis = {
   ],
   explanation: (of) =>
     `The CPU does not look at the page tables on each access: it keeps translations in its TLB, with the rights they had when they were loaded, and may keep them until it is told otherwise. ` +
-    `The entry for ${hexAddress(of.page)} now lets the ${whoWord(of)} ${accessWord(of)} the page. The CPU refused it all the same, so it went by a copy from before. ` +
+    (of.allowed
+      ? `The entry for ${hexAddress(of.page)} now lets the ${whoWord(of)} ${accessWord(of)} the page. The CPU refused it all the same, so it went by a copy from before. `
+      : `If the entry for ${hexAddress(of.page)} lets the ${whoWord(of)} ${accessWord(of)} the page, the CPU went by a copy from before. `) +
     `When rights are only raised, Intel's manual calls the flush optional, because the fault itself drops the stale copy and the access then succeeds when it is tried again; ` +
     `that needs a fault handler that tries again${nobodyHandles(of) ? ', and here none was registered yet' : ''}.`,
   next: (of) => [

@@ -2,13 +2,13 @@
 
 import type { Case } from '../derive/case.js';
 import {
+  all,
   entryIsReadOnly,
   errorCodeText,
   isSystem,
   isWrite,
   known,
   leafText,
-  nobodyHandles,
   pageFaultClue,
   type Truth,
   wasForbidden,
@@ -59,14 +59,17 @@ export const writeToPageTable: Diagnosis = {
       says: (of) => tableEvidence(of) ?? '',
       wanted: 'what the page is: compare its pfn with those of the page tables in use',
     },
-    { when: wasForbidden, weight: 1, says: (of) => `error code ${errorCodeText(of)} agrees with the entry` },
+    {
+      when: (of) => all(wasForbidden(of), entryIsReadOnly(of)),
+      weight: 1,
+      says: (of) => `error code ${errorCodeText(of)} agrees with the entry`,
+    },
     {
       when: ({ mode }) => known(mode.who, (who) => who === 'guest-kernel'),
-      weight: 1,
+      weight: 0,
       says: "the guest's kernel wrote",
       otherwise: { weight: -3, says: 'a program wrote: programs have no page tables mapped' },
     },
-    { when: nobodyHandles, weight: 0, says: '' },
   ],
   explanation: (of) =>
     `A PV guest sees its page tables, but only Xen may write them: the mapping of each is read-only, and a change goes through mmu_update, update_va_mapping or, for L1 tables and when enabled, Xen's emulation of the write. ` +

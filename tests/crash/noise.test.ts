@@ -1,0 +1,202 @@
+// The same dump as terminals, loggers, mail programs and web pages leave it: what it states stays the same. And the laws that
+// the scanner keeps for any text: chunks do not matter, noise changes only the noise count, lost lines make nothing certain.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type Random, random } from '../../src/base/random.js';
+import { createScanner, type Evidence, explain, print, scan, toJsonValue } from '../../src/crash/index.js';
+import { randomReport, sketch, UPPER } from './reports.js';
+
+const LOG = readFileSync(join(import.meta.dirname, 'crash-dl380-g4.txt'), 'utf8');
+const FULL = print(
+  sketch({
+    form: '4.17',
+    errorCode: 3,
+    entries: [...UPPER, 0x00100000dc8da067n],
+    words: Array.from({ length: 10 }, (_, n) => BigInt(n)),
+  }),
+);
+
+const each = (text: string, change: (line: string, index: number) => string): string =>
+  text.split('\n').slice(0, -1).map(change).join('\n');
+const bare = (line: string): string => line.replace(/^\(XEN\) /, '');
+const wrapAt =
+  (columns: number) =>
+  (line: string): string =>
+    line.replace(new RegExp(`(.{${columns}})(?=.)`, 'g'), '$1\n');
+/** As mail programs do: at the last blank before the column. */
+const foldAt =
+  (columns: number) =>
+  (line: string): string => {
+    const cut = line.length > columns ? line.lastIndexOf(' ', columns) : -1;
+    return cut < 20 ? line : `${line.slice(0, cut + 1)}\n${line.slice(cut + 1)}`;
+  };
+
+/** Where it stands in the text is the one thing that layout may change. */
+const stated = (text: string): unknown =>
+  scan(text).crashes.map(({ facts, formats, whole }: Evidence) => toJsonValue({ facts, formats, whole }));
+
+describe.each([
+  ['the seed', LOG],
+  ['a whole dump', FULL],
+])('%s', (_, text) => {
+  test.each<[string, (text: string) => string]>([
+    ['CR LF', (t) => t.replaceAll('\n', '\r\n')],
+    ['CR alone', (t) => t.replaceAll('\n', '\r')],
+    ['no last line end', (t) => t.trimEnd()],
+    ['non-breaking spaces', (t) => t.replaceAll(' ', '\u00a0')],
+    ['no (XEN)', (t) => each(t, bare)],
+    ['byte-order mark', (t) => `\ufeff${t}`],
+    ['trailing blanks', (t) => each(t, (line) => `${line}   `)],
+    ['quote marks', (t) => each(t, (line) => `> > ${line}`)],
+    ['tight quote marks', (t) => each(t, (line) => `>>> ${line}`)],
+    ['indented', (t) => each(t, (line) => `      ${line}`)],
+    ['a tab before', (t) => each(t, (line) => `\t${line}`)],
+    ['HTML', (t) => `<html><pre>${t.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')}</pre>`],
+    [
+      'HTML with tags per line',
+      (t) => each(t, (l) => `<span class="x">${l.replaceAll('<', '&lt;').replaceAll('>', '&gt;')}</span><br/>`),
+    ],
+    ['HTML blanks', (t) => t.replaceAll(' ', '&nbsp;')],
+    ['colours', (t) => each(t, (line) => `\u001b[31m${line}\u001b[0m`)],
+    ['quoted-printable', (t) => t.replaceAll('=', '=3D')],
+    ['Xen date', (t) => each(t, (line) => `(XEN) [2013-03-29 14:20:56] ${bare(line)}`)],
+    ['Xen date with milliseconds', (t) => each(t, (line) => `(XEN) [2013-03-29 14:20:56.123] ${bare(line)}`)],
+    ['Xen boot time', (t) => each(t, (line, n) => `(XEN) [   12.${100000 + n}] ${bare(line)}`)],
+    ['Xen raw time', (t) => each(t, (line) => `(XEN) [000000a1b2c3d4e5] ${bare(line)}`)],
+    ['syslog', (t) => each(t, (line) => `Mar 29 14:20:56 host1 xenlogd: ${line}`)],
+    ['journal, ISO', (t) => each(t, (line) => `2013-03-29T14:20:56+0000 host1 conserver[12]: ${line}`)],
+    ['terminal log', (t) => each(t, (line) => `[14:20:56] ${line}`)],
+    ['screen log, whole date', (t) => each(t, (line) => `[Fri Mar 29 14:20:56 2013] ${line}`)],
+    ['through a kernel', (t) => each(t, (line, n) => `[  100.${100000 + n}] ${line}`)],
+    ['empty lines between', (t) => each(t, (line) => `${line}\n`)],
+    ['folded at 72 by a mail program', (t) => each(t, foldAt(72))],
+    ['folded at 60', (t) => each(t, foldAt(60))],
+    ['broken at 80 by a terminal', (t) => each(t, wrapAt(80))],
+    ['broken at 66', (t) => each(t, wrapAt(66))],
+  ])('%s', (_name, change) => {
+    expect(stated(change(text))).toEqual(stated(text));
+  });
+
+  test('console noise in between', () => {
+    const noise = [
+      '[  3.141593] usb 1-1: new device',
+      'login: ',
+      '',
+      'Loading initrd ...',
+      '(XEN) Freed 184kB init memory.',
+    ];
+    const noisy = each(text, (line, n) => `${noise[n % noise.length]}\n${line}`);
+    expect(stated(noisy)).toEqual(stated(text));
+    expect(scan(noisy).totals.noise - scan(text).totals.noise).toBe(text.split('\n').length - 1);
+  });
+});
+
+test.each([
+  ['nothing', ''],
+  ['an empty line', '\n'],
+  ['prose', 'The machine crashed yesterday.\nWe do not know why.\n'],
+  [
+    'a boot log',
+    '[    0.000000] Linux version 6.1.0\n[    0.000001] Command line: root=/dev/xvda\n(XEN) Freed 184kB init memory.\n',
+  ],
+])('%s holds no crash', (_, text) => expect(explain(text).crashes).toEqual([]));
+
+test('two crashes in one log', () => {
+  const other = print(sketch({ domain: 9, errorCode: 0, vaddr: 0x10n, entries: [0n] }));
+  const { crashes } = explain(`${FULL}noise\n${other}`);
+  expect(crashes.map(({ crash, verdict }) => [crash.domain, verdict.id])).toEqual([
+    [7, 'stale-rights-raised'],
+    [9, 'null-pointer-dereference'],
+  ]);
+});
+
+test('the same crash twice is two crashes', () => expect(explain(FULL + FULL).crashes).toHaveLength(2));
+
+test('a lone line of a walk is explained for what it is', () => {
+  const [explanation] = explain('(XEN)  L1[0x1c7] = 001000004885f067 0000000000004dc7\n').crashes;
+  expect(explanation?.crash.kind).toBe('fragment');
+  expect(explanation?.walk?.levels[0]?.flags.map(({ name }) => name)).toContain('bit 52');
+  expect(explanation?.verdict.id).toBe('unexplained');
+});
+
+// ---- laws
+
+const reportText = (chance: Random): string => print(randomReport(chance));
+const randomNoise = (chance: Random): string => {
+  const letters = 'abcdefghijklmnop 0123456789:[]()<>=+-./#';
+  return Array.from({ length: chance.below(100) }, () => letters[chance.below(letters.length)]).join('');
+};
+
+test('law: it does not matter where a stream is cut', () => {
+  const chance = random(11);
+  for (let round = 0; round < 200; round++) {
+    const text = (reportText(chance) + reportText(chance)).replaceAll('\n', chance.oneIn(2) ? '\n' : '\r\n');
+    const crashes: Evidence[] = [];
+    const scanner = createScanner((evidence) => crashes.push(evidence));
+    for (let at = 0; at < text.length; ) {
+      const size = 1 + chance.below(chance.oneIn(3) ? 5 : 300);
+      scanner.push(text.slice(at, at + size));
+      at += size;
+    }
+    const totals = scanner.end();
+    expect({ crashes, totals }).toEqual(scan(text));
+  }
+});
+
+test('law: noise lines change nothing but the noise count', () => {
+  const chance = random(12);
+  for (let round = 0; round < 300; round++) {
+    const text = reportText(chance);
+    let added = 0;
+    const noisy = text
+      .split('\n')
+      .slice(0, -1)
+      .flatMap((line) => {
+        if (chance.oneIn(2)) return [line];
+        added++;
+        return [randomNoise(chance), line];
+      })
+      .join('\n');
+    expect(stated(noisy)).toEqual(stated(text));
+    expect(scan(noisy).totals.noise).toBe(added);
+  }
+});
+
+const ORDER = ['unlikely', 'possible', 'likely', 'very likely', 'certain'];
+
+/** Facts as path = value, so that two explanations can be compared fact by fact. */
+function flatten(value: unknown, path = ''): Map<string, unknown> {
+  if (typeof value !== 'object' || value === null) return new Map([[path, value]]);
+  return new Map(Object.entries(value).flatMap(([key, inner]) => [...flatten(inner, `${path}/${key}`)]));
+}
+
+test('law: cutting lines lowers certainty and invents no fact', () => {
+  const chance = random(13);
+  for (let round = 0; round < 600; round++) {
+    const report = chance.oneIn(2)
+      ? randomReport(chance)
+      : sketch({
+          errorCode: chance.below(32),
+          vaddr: chance.oneIn(3) ? BigInt(chance.below(9000)) : 0xffffffff84dc7000n,
+          entries: [...UPPER, BigInt(chance.next32()) | 0x00100000dc8da000n],
+          gpr: { 2: 0n, 6: 0xdc8da063n, 7: 0xffffffff84dc7000n },
+        });
+    const text = print(report);
+    const [whole] = scan(text).crashes;
+    const lines = text.split('\n').slice(0, -1);
+    const kept = lines.filter(() => !chance.oneIn(6)).join('\n');
+    const { crashes } = scan(kept);
+    expect(crashes.length).toBeLessThanOrEqual(1);
+    if (crashes[0] === undefined || whole === undefined) continue;
+    const known = flatten(toJsonValue(whole.facts));
+    for (const [path, value] of flatten(toJsonValue(crashes[0].facts))) {
+      if (path === '/kind' || path.startsWith('/stack/')) continue;
+      expect([path, known.get(path)]).toEqual([path, value]);
+    }
+    const [before, after] = [explain(text).crashes[0], explain(kept).crashes[0]];
+    const certainty = (of: typeof before) => ORDER.indexOf(of?.verdict.certainty ?? 'unlikely');
+    expect(certainty(after)).toBeLessThanOrEqual(Math.max(certainty(before), ORDER.indexOf('possible')));
+  }
+});
