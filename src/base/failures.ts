@@ -11,9 +11,12 @@ export class EmulatorBug extends Error {
   override readonly name = 'EmulatorBug';
 }
 
-/** Checks an invariant, always (also in release). `claim` completes the sentence "it must hold that …". */
-export function invariant(condition: unknown, claim: string): asserts condition {
-  if (!condition) throw new EmulatorBug(`broken invariant: ${claim}`);
+/**
+ * Checks an invariant, always (also in release). `claim` completes the sentence "it must hold that …"; where it takes work to
+ * say (numbers in hex) on a path that is run often, it is a function.
+ */
+export function invariant(condition: unknown, claim: string | (() => string)): asserts condition {
+  if (!condition) throw new EmulatorBug(`broken invariant: ${typeof claim === 'string' ? claim : claim()}`);
 }
 
 /** Marks a branch that the types rule out. */

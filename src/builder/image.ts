@@ -25,7 +25,7 @@ export class DomainFrames {
 
   mfn(pfn: number): Mfn {
     const frame = this.#p2m[pfn];
-    invariant(frame !== undefined, `the layout fits the domain (pfn ${pfn} of ${this.#p2m.length})`);
+    invariant(frame !== undefined, () => `the layout fits the domain (pfn ${pfn} of ${this.#p2m.length})`);
     return frame;
   }
 

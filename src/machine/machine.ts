@@ -140,13 +140,14 @@ export class Machine {
     this.#mmu = new Mmu({ tables, staleness: config.staleness, random: random(config.seed), vcpu: 0 });
     this.#chanceAt = this.#mmu.nextChanceIn();
     this.#cpu = this.#engine.createVcpu(this.#mmu, this.#host());
-    this.#history = new TranslationHistory(events, () => this.#cpu.rip);
     this.#domain = this.#hypervisor.createDomain({
       id,
       image,
       vcpus: [{ registers: this.#cpu, mmu: this.#mmu }],
     });
     this.#vcpu = this.#domain.initialVcpu;
+    // From here on only: what building the domain changed is no part of the guest's history.
+    this.#history = new TranslationHistory(events, () => this.#cpu.rip);
     this.#hypervisor.events.subscribe((event) => {
       if (event.kind === 'hypercall') this.#hypercalls.set(event.number, (this.#hypercalls.get(event.number) ?? 0) + 1);
     });

@@ -28,7 +28,9 @@ export class FrameAllocator {
     this.#next = firstMfn;
   }
 
-  /** One zeroed frame: the one freed last, else the next of the range; undefined when the range or storage is used up. */
+  /**
+   * One zeroed frame: the one freed last, else the next of the range; undefined when the range or storage is used up.
+   */
   allocate(): Mfn | undefined {
     const reused = this.#free.pop();
     if (reused === undefined) return this.allocateRun(1, 1);
@@ -51,7 +53,7 @@ export class FrameAllocator {
 
   /** Takes back a frame that this allocator gave out. */
   free(frame: Mfn): void {
-    invariant(this.#lent.delete(frame), `mfn ${hex(frame)} is freed by whom it was allocated to, once`);
+    invariant(this.#lent.delete(frame), () => `mfn ${hex(frame)} is freed by whom it was allocated to, once`);
     this.#free.push(frame);
   }
 }

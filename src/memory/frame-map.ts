@@ -1,5 +1,5 @@
-// Machine frame number -> storage slot, sparse: frames come in clusters anywhere below maxMfn (a host's RAM above 4 GiB,
-// say), so the map is a table of chunks, and all chunks without a frame are one and the same chunk of NO_SLOTs.
+// Machine frame number -> storage slot, sparse: frames come in clusters anywhere below maxMfn (a host's RAM above 4
+// GiB, say), so the map is a table of chunks, and all chunks without a frame are one and the same chunk of NO_SLOTs.
 
 import type { Mfn } from '../base/addresses.js';
 import { invariant } from '../base/failures.js';
@@ -32,8 +32,8 @@ export class FrameMap {
 
   /** Gives the frame a slot; it must be a whole number below maxMfn and have none yet. */
   add(frame: Mfn, slot: number): void {
-    invariant(Number.isInteger(frame) && frame >= 0 && frame < this.#maxMfn, `mfn ${hex(frame)} is below maxMfn`);
-    invariant(this.slot(frame) === NO_SLOT, `mfn ${hex(frame)} is added once`);
+    invariant(Number.isInteger(frame) && frame >= 0 && frame < this.#maxMfn, () => `mfn ${hex(frame)} is below maxMfn`);
+    invariant(this.slot(frame) === NO_SLOT, () => `mfn ${hex(frame)} is added once`);
     const index = frame >>> CHUNK_SHIFT;
     let chunk = this.#chunks[index]!;
     if (chunk === EMPTY_CHUNK) {

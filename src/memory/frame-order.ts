@@ -1,7 +1,7 @@
 // Which machine frames a domain gets: the toolstack asks Xen for memory in extents, and the order in which the host's
 // allocator hands frames out shows in every machine address of a crash dump. It is therefore configuration.
-// Fact behind it: the 2013 dumps have mfn + pfn constant within an extent, so that host gave frames in descending order.
-// Not modelled: Xen's buddy allocator itself, NUMA nodes.
+// Fact behind it: the 2013 dumps have mfn + pfn constant within an extent, so that host gave frames in descending
+// order. Not modelled: Xen's buddy allocator itself, NUMA nodes.
 
 import type { Mfn, Pfn } from '../base/addresses.js';
 import { InputError } from '../base/failures.js';
@@ -35,8 +35,8 @@ export function orderedMfn(order: FrameOrder, frame: Pfn): Mfn | undefined {
 }
 
 /**
- * Adds every frame of the order to the memory and returns them by pfn. InputError when the order names a frame twice, one
- * that is RAM already, one at or above maxMfn, or more frames than there is storage; then nothing has been added.
+ * Adds every frame of the order to the memory and returns them by pfn. InputError when the order names a frame twice,
+ * one that is RAM already, one at or above maxMfn, or more frames than there is storage; then nothing has been added.
  */
 export function addOrderedFrames(memory: MachineMemory, order: FrameOrder): readonly Mfn[] {
   const wanted = frameCount(order);

@@ -1,9 +1,10 @@
-// The machine-to-phys table: for each machine frame, the pfn by which its owner knows it. A guest reads it directly, so it
-// lies in real frames, in runs that a 2 MiB page can map; the hypervisor maps them (read-only) into every address space.
-// Source: Xen 4.17 public/arch-x86/xen-x86_64.h "HYPERVISOR_VIRT_START / MACH2PHYS_VIRT_START" and asm-x86/mm.h
+// The machine-to-phys table: for each machine frame, the pfn by which its owner knows it. A guest reads it directly, so
+// it lies in real frames, in runs that a 2 MiB page can map; the hypervisor maps them (read-only) into every address
+// space. Source: Xen 4.17 public/arch-x86/xen-x86_64.h "HYPERVISOR_VIRT_START / MACH2PHYS_VIRT_START" and asm-x86/mm.h
 // INVALID_M2P_ENTRY. Only runs that describe RAM exist. Not modelled: the 32-bit table of compat guests.
 //
-//   entry of frame m: 8 bytes at table byte 8 * m        one run of 512 frames (2 MiB) = 262144 entries = 1 GiB of frames
+//   entry of frame m: 8 bytes at table byte 8 * m        one run of 512 frames (2 MiB) = 262144 entries = 1 GiB of
+//   frames
 
 import { type Maddr, type Mfn, mfn, mfnToMaddr, type Pfn, pfn } from '../base/addresses.js';
 import { invariant } from '../base/failures.js';
@@ -44,8 +45,8 @@ export class M2p {
   }
 
   /**
-   * Makes sure that the frame has an entry (a new one is INVALID_M2P_ENTRY). False when there are no frames for the run.
-   * Call it before `set` for every frame that is to be RAM of a domain, and before mapping `runs`.
+   * Makes sure that the frame has an entry (a new one is INVALID_M2P_ENTRY). False when there are no frames for the
+   * run. Call it before `set` for every frame that is to be RAM of a domain, and before mapping `runs`.
    */
   cover(frame: Mfn): boolean {
     const number = Math.floor(frame / M2P_RUN_ENTRIES);
@@ -60,7 +61,7 @@ export class M2p {
   /** Records the owner's number for a covered frame; undefined for a frame that nobody owns. */
   set(frame: Mfn, owned: Pfn | undefined): void {
     const entry = this.#entry(frame);
-    invariant(entry !== undefined, `the M2P covers mfn ${hex(frame)}`);
+    invariant(entry !== undefined, () => `the M2P covers mfn ${hex(frame)}`);
     this.#memory.write64(entry, owned === undefined ? INVALID_M2P_ENTRY : BigInt(owned));
   }
 

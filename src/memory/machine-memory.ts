@@ -8,9 +8,9 @@
 //                      ^         ^
 //  frame map:   mfn dc8da    mfn c3f18      a frame number costs nothing, only a slot does
 //
-// Frames get slots in the order in which they are added, so a machine may number its few frames as a host with much more
-// RAM did. Accesses here never fault and know nothing of page tables: the caller has translated, and has checked `isRam`.
-// An access to a frame that is no RAM, or across the end of a frame, is a broken invariant (EmulatorBug).
+// Frames get slots in the order in which they are added, so a machine may number its few frames as a host with much
+// more RAM did. Accesses here never fault and know nothing of page tables: the caller has translated, and has checked
+// `isRam`. An access to a frame that is no RAM, or across the end of a frame, is a broken invariant (EmulatorBug).
 // Not modelled: memory types (caches are coherent and invisible), ROM, MMIO, ECC.
 
 import { type Maddr, type Mfn, PAGE_BYTES } from '../base/addresses.js';
@@ -21,7 +21,7 @@ import { FrameMap, NO_SLOT } from './frame-map.js';
 export interface MachineMemoryOptions {
   /** Must not be grown afterwards: growing detaches the views that are held on it. */
   readonly memory: WebAssembly.Memory;
-  /** Where slot 0 begins, in bytes; a multiple of 4096. */
+  /** Where slot 0 begins, in bytes; a multiple of 4096. From here on the memory is zero, as a new one is. */
   readonly storageOffset: number;
   /** How many frames can be added at most. */
   readonly storageFrames: number;
@@ -65,14 +65,12 @@ export class MachineMemory {
     this.#code = new Uint8Array(storageFrames);
   }
 
-  /** Makes the frame RAM, zeroed. There must be a free slot, and the frame must not be RAM yet. */
+  /** Makes the frame RAM, zero as its slot is. There must be a free slot, and the frame must not be RAM yet. */
   addFrame(frame: Mfn): void {
     const slot = this.#frames.length;
-    invariant(slot < this.#code.length, `no more than ${this.#code.length} frames are added`);
+    invariant(slot < this.#code.length, () => `no more than ${this.#code.length} frames are added`);
     this.#map.add(frame, slot);
     this.#frames.push(frame);
-    const offset = this.#storageOffset + slot * PAGE_BYTES;
-    this.#bytes.fill(0, offset, offset + PAGE_BYTES);
   }
 
   /** The frames that are RAM, in the order in which they were added. */
@@ -157,7 +155,10 @@ export class MachineMemory {
     this.#changed(to);
   }
 
-  /** A live view of the frame's bytes, for looking only: stores belong to the write functions, which mind the code marks. */
+  /**
+   * A live view of the frame's bytes, for looking only: stores belong to the write functions, which mind the code
+   * marks.
+   */
   frameBytes(frame: Mfn): Uint8Array {
     const offset = this.#frameOffset(frame);
     return this.#bytes.subarray(offset, offset + PAGE_BYTES);

@@ -37,13 +37,14 @@ describe('frames', () => {
     expect(memory.isCode(frame as Mfn)).toBe(false);
   });
 
-  test('are zeroed, even where the storage was not', () => {
-    const wasm = new WebAssembly.Memory({ initial: 1 });
-    new Uint8Array(wasm.buffer).fill(0xaa);
-    const memory = new MachineMemory({ memory: wasm, storageOffset: 0, storageFrames: 2, maxMfn: 16 });
-    memory.addFrame(mfn(9));
-    expect(memory.frameBytes(mfn(9)).every((byte) => byte === 0)).toBe(true);
-    expect(new Uint8Array(wasm.buffer)[4096]).toBe(0xaa);
+  test('are zero when they are added, and again when they are cleared', () => {
+    const memory = memoryWith(9);
+    const isZero = (): boolean => memory.frameBytes(mfn(9)).every((byte) => byte === 0);
+    expect(isZero()).toBe(true);
+    memory.fillFrame(mfn(9), 0xaa);
+    expect(isZero()).toBe(false);
+    memory.fillFrame(mfn(9), 0);
+    expect(isZero()).toBe(true);
   });
 
   test.each([
