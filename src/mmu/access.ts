@@ -46,8 +46,8 @@ export interface Translation {
   /** True answer: 1, 2 or 3 for a 4 KiB, 2 MiB or 1 GiB page. */
   level: Level;
   /**
-   * True answer: the READ, WRITE and FETCH accesses to this page by the same kind of requester (USER or not) that may be
-   * answered with the same frame, without asking again, until `DerivedCache` says otherwise.
+   * True answer: the READ, WRITE and FETCH accesses to this page by the same kind of requester (USER or not) that may
+   * be answered with the same frame, without asking again, until `DerivedCache` says otherwise.
    */
   mayRepeat: number;
   /** False answer: the error code of the #PF. */

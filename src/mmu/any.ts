@@ -1,22 +1,23 @@
 // --refill any: any translation that the tables give may be loaded at any moment, whether or not anything asks for it
-// (SDM 3A "Paging > Caching Translation Information", §4.10.2.3 and §4.10.3.1: a CPU may cache what it uses for prefetches
-// and for accesses that speculation never commits).
+// (SDM 3A "Paging > Caching Translation Information > Details of TLB Use", §4.10.2.3: for any address, even one that is
+// not used; §4.10.3.1 for the paging-structure caches).
 //
 // What can be worst about "any moment" is the last one at which a translation is still true, for only then does nothing
 // come in between. So everything is loaded just before it ceases to be true:
-//   - before a store to a table entry: every page whose walk, from this vCPU's root, goes through the entry. That is after
-//     a flush that comes before the store, even inside the same hypercall. For an upper-level entry: the entry itself into
-//     the paging-structure cache, and all pages below it;
-//   - before an invalidation drops paging-structure caches of which one no longer agrees with memory: every page that the
-//     table it still leads to gives, whatever that frame now holds. Such translations may be loaded at any time while the
-//     stale entry is held, and survive the INVLPG of another page;
+//   - before a store to a table entry: every page whose walk, from this vCPU's root, goes through the entry. That is
+//     after a flush that comes before the store, even inside the same hypercall. For an upper-level entry: the entry
+//     itself into the paging-structure cache, and all pages below it;
+//   - before an invalidation drops paging-structure caches of which one no longer agrees with memory: every page that
+//     the table it still leads to gives, whatever that frame now holds. Such translations may be loaded at any time
+//     while the stale entry is held, and survive the INVLPG of another page;
 //   - before a store to a table that only a held paging-structure entry leads to: likewise.
 // What is held already is not loaded again, so of several translations that a page had, the oldest is kept.
 //
-// Not covered, though the rules allow it: global translations of a root left behind that only that root gives; the younger
-// of two stale translations while the older is held; tables two steps below a stale paging-structure entry, between one
-// invalidation and the next; more than MAX_VISITS pages and tables at one store or invalidation (an upper-level entry may have
-// millions below it; those at low addresses come first); more places of one table than TablePlaces finds.
+// Not covered, though the rules allow it: global translations of a root left behind that only that root gives; the
+// younger of two stale translations while the older is held; tables two steps below a stale paging-structure entry,
+// between one invalidation and the next; more than MAX_VISITS pages and tables at one store or invalidation (an
+// upper-level entry may have millions below it; those at low addresses come first); more places of one table than
+// TablePlaces finds.
 
 import { type Level, TABLE_INDEX_MASK } from '../abi/paging.js';
 import { type Maddr, type Mfn, maddrToMfn, mfn, PAGE_OFFSET_MASK, type Vpn, vpn } from '../base/addresses.js';

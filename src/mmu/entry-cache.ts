@@ -1,13 +1,14 @@
-// A set-associative memory of translations in typed arrays, replaced first in, first out: what the TLB (one for each page
-// size) and the paging-structure caches (one for each level) are made of.
+// A set-associative memory of translations in typed arrays, replaced first in, first out: what the TLB (one for each
+// page size) and the paging-structure caches (one for each level) are made of.
 //
 //   #head   set 0 ──> slot ──> slot ──> slot        newest first; at most `ways` live slots in a chain
 //           set 1 ──> …                             (no limit at all when ways is Infinity)
 //   by slot: key, frame, source, filledAt, rights, flags, cause                      + #next, #epochOf
 //
-// FIFO and not LRU: most hits are answered by the engine's derived cache and never seen here, so an order of use would be
-// an order of misses. A slot is alive while its epoch is the current one or its entry is global: dropping all non-global
-// entries is adding one to the epoch, and a dead slot leaves its chain when something is next inserted there.
+// FIFO and not LRU: most hits are answered by the engine's derived cache and never seen here, so an order of use would
+// be an order of misses. A slot is alive while its epoch is the current one or its entry is global: dropping all
+// non-global entries is adding one to the epoch, and a dead slot leaves its chain when something is next inserted
+// there.
 
 import type { FillCause } from './events.js';
 
@@ -55,7 +56,9 @@ export class EntryCache {
   #fresh = 0;
   #free = NONE;
 
-  /** `onDrop` is told the key of each single entry that leaves: evicted or removed, not those of `clear` and the like. */
+  /**
+   * `onDrop` is told the key of each single entry that leaves: evicted or removed, not those of `clear` and the like.
+   */
   constructor(shape: CacheShape, onDrop: (key: number) => void) {
     this.#head = new Int32Array(shape.sets).fill(NONE);
     this.#ways = shape.ways;
@@ -74,7 +77,7 @@ export class EntryCache {
     return NONE;
   }
 
-  /** Keeps an entry for a key that is not held; the set's oldest one goes when there is no room. */
+  /** Keeps an entry for a key that is not held; the set's oldest one goes when there is no room. False without ways. */
   insert(
     key: number,
     frame: number,
@@ -83,8 +86,8 @@ export class EntryCache {
     source: number,
     cause: FillCause,
     filledAt: number,
-  ): void {
-    if (this.#ways === 0) return;
+  ): boolean {
+    if (this.#ways === 0) return false;
     const set = key & (this.#head.length - 1);
     this.#makeRoom(set);
     const slot = this.#take();
@@ -98,6 +101,7 @@ export class EntryCache {
     this.#epochOf[slot] = this.#epoch;
     this.#next[slot] = this.#head[set]!;
     this.#head[set] = slot;
+    return true;
   }
 
   /** Drops the entry with this key, if there is one. */
@@ -106,7 +110,9 @@ export class EntryCache {
     if (slot !== NONE) this.removeWhere((other) => other === slot, key & (this.#head.length - 1), 1);
   }
 
-  /** Drops each live entry of the sets [firstSet, firstSet + sets) that the test wants dropped; of all sets by default. */
+  /**
+   * Drops each live entry of the sets [firstSet, firstSet + sets) that the test wants dropped; of all sets by default.
+   */
   removeWhere(wanted: (slot: number) => boolean, firstSet = 0, sets = this.#head.length): void {
     for (let set = firstSet; set < firstSet + sets; set++) {
       let before = NONE;

@@ -1,18 +1,21 @@
-// What happens to translations, for whoever wants to know (the sanitizer, reports). Nothing is built while nobody listens.
+// What happens to translations, for whoever wants to know (the sanitizer, reports). Nothing is built while nobody
+// listens.
 
 import type { Level } from '../abi/paging.js';
 import type { Maddr, Mfn, Vpn } from '../base/addresses.js';
 import type { Walk } from './walk.js';
 
 /**
- * Why a store or an invalidation happened: the caller's own label, carried along and never looked into. Callers add what
- * they know (which hypercall, from which guest address); `what` says it in a few words, for people.
+ * Why a store or an invalidation happened: the caller's own label, carried along and never looked into. Callers add
+ * what they know (which hypercall, from which guest address); `what` says it in a few words, for people.
  */
 export interface Why {
   readonly what: string;
 }
 
-/** What made a translation be loaded. 'access' is the guest's (or Xen's) own; the others come from --refill and --tlb. */
+/**
+ * What made a translation be loaded. 'access' is the guest's (or Xen's) own; the others come from --refill and --tlb.
+ */
 export type FillCause = 'access' | 'wrong-path' | 'any' | 'chance';
 
 interface EventHead {
@@ -55,9 +58,9 @@ export interface PscFillEvent extends EventHead {
 
 /**
  * Something held answered an access otherwise than a fresh walk of the same tables would have: another frame, other
- * rights, a page that is not there, one that is, or a write whose D bit memory no longer has. (An A bit that was cleared
- * is not counted.) While anybody listens, every such use is seen: stale answers are not given for repetition, and a store
- * that may make answers stale has all that was given so dropped.
+ * rights, a page that is not there, one that is, or a write whose D bit memory no longer has. (An A bit that was
+ * cleared is not counted.) While anybody listens, every such use is seen: stale answers are not given for repetition,
+ * and a store that may make answers stale has all that was given so dropped.
  */
 export interface StaleHitEvent extends EventHead {
   readonly kind: 'stale-hit';
@@ -73,7 +76,9 @@ export interface StaleHitEvent extends EventHead {
   /** When and why the stale answer was loaded. */
   readonly filledAt: number;
   readonly cause: FillCause;
-  /** The entry in memory that it was loaded from: a leaf, or by way of a paging-structure cache an upper-level entry. */
+  /**
+   * The entry in memory that it was loaded from: a leaf, or by way of a paging-structure cache an upper-level entry.
+   */
   readonly leaf: Maddr;
   /** What memory says now. */
   readonly fresh: Walk;

@@ -1,6 +1,6 @@
-// Address translation as the architecture allows it: the walk, what may be remembered of it, and what must be forgotten.
-// Reading order: walk (with entry, access, regions), mmu, tlb and psc (made of entry-cache), policies, cpus, any (with
-// table-places), page-tables, staleness; events, reporter and contents for those who watch.
+// Address translation as the architecture allows it: the walk, what may be remembered of it, and what must be
+// forgotten. Reading order: walk (with entry, access, regions), mmu, tlb and psc (made of entry-cache), policies, cpus,
+// any (with table-places), page-tables, staleness; events, reporter and contents for those who watch.
 
 export {
   ALL_RIGHTS,

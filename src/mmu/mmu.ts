@@ -1,19 +1,20 @@
-// One vCPU's memory management unit: the order in which held translations and tables are asked, what gets loaded and what
-// must be dropped.
-// Sources: SDM 3A "Paging > Accessed and Dirty Flags" (§4.8), "Caching Translation Information" (§4.10): "Using the TLBs
-// and paging-structure caches" (§4.10.3.2), "Operations that Invalidate" (§4.10.4.1). CR4.PCIDE = 0, CR4.PGE = 1.
+// One vCPU's memory management unit: the order in which held translations and tables are asked, what gets loaded and
+// what must be dropped.
+// Sources: SDM 3A "Paging > Accessed and Dirty Flags" (§4.8), "Caching Translation Information" (§4.10): "Using the
+// TLBs and paging-structure caches" (§4.10.3.2), "Operations that Invalidate" (§4.10.4.1). CR4.PCIDE = 0, CR4.PGE = 1.
 //
 //   translate:  TLB ──miss──> PDE cache ──> PDPTE cache ──> PML4E cache ──> CR3
 //                │               └──────── the deepest that is held begins the walk ────────┘
 //                └─hit─> rights ok: served · missing: #PF (intel), walk again (amd) · write with D clear: walk again
 //
 // Choices where the architecture leaves some:
-// - A write by way of a clean entry does not trust it: the CPU has to go to memory to set D, and so walks again. Linux's
-//   batched unmapping (mm/rmap.c, try_to_unmap_one) relies on CPUs doing so.
+// - A write by way of a clean entry does not trust it: the CPU has to go to memory to set D, and so walks again.
+//   Linux's batched unmapping (mm/rmap.c, try_to_unmap_one) relies on CPUs doing so.
 // - A is set in every upper-level entry that a walk passes, and in the leaf if the access is allowed. A load that no
 //   committed access makes sets A in the leaf whatever its rights are, for without A nothing may be cached.
 // - An access that will fault loads nothing into the TLB: the #PF would drop it.
-// Not modelled: PCIDs and INVPCID, INVLPGB, separate instruction and data TLBs, memory types, changes of CR0.PG and PAE.
+// Not modelled: PCIDs and INVPCID, INVLPGB, separate instruction and data TLBs, memory types, changes of CR0.PG and
+// PAE.
 
 import { type Level, PFEC_page_present, PTE_P } from '../abi/paging.js';
 import { isCanonical, type Maddr, type Mfn, mfn, type Vaddr, type Vpn, vaddrToVpn } from '../base/addresses.js';
@@ -113,8 +114,8 @@ export class Mmu {
   }
 
   /**
-   * The access of a guest, or of Xen, to a page. True: `result` says where it goes. False: it says with which error code
-   * the access faults; the caller raises #PF and calls `pageFault`, unless the access is SPECULATIVE. May load
+   * The access of a guest, or of Xen, to a page. True: `result` says where it goes. False: it says with which error
+   * code the access faults; the caller raises #PF and calls `pageFault`, unless the access is SPECULATIVE. May load
    * translations and set A and D. The caller has checked that the address is canonical.
    */
   translate(page: Vpn, access: number, result: Translation): boolean {
@@ -260,8 +261,8 @@ export class Mmu {
   }
 
   /**
-   * Takes in what #walked found for a page: sets A (and D, for a write), and keeps the upper levels and, if `withLeaf`, the
-   * translation. False when chance will have it that nothing is kept.
+   * Takes in what #walked found for a page: sets A (and D, for a write), and keeps the upper levels and, if `withLeaf`,
+   * the translation. False when chance will have it that nothing is kept.
    */
   #load(page: Vpn, withLeaf: boolean, writes: boolean, cause: FillCause): boolean {
     const walked = this.#walked;
@@ -269,9 +270,8 @@ export class Mmu {
     const kept = this.#policy.keepsFill(page);
     for (let level = walked.startLevel; level > walked.level; level--) {
       this.#setInEntry(level, LOW_A);
-      if (!kept) continue;
-      this.#psc.insert(page, level as TableLevel, walked, cause, at);
-      this.#reporter.tableLoaded(page, level as TableLevel, walked, cause);
+      if (kept && this.#psc.insert(page, level as TableLevel, walked, cause, at))
+        this.#reporter.tableLoaded(page, level as TableLevel, walked, cause);
     }
     if (walked.outcome !== 'mapped' || !withLeaf) return kept;
     this.#setInEntry(walked.level, writes ? LOW_A | LOW_D : LOW_A);
@@ -288,8 +288,10 @@ export class Mmu {
     if ((bits & ~this.#walked.low[level]!) === 0) return;
     const { memory } = this.#tables;
     const address = this.#walked.addresses[level] as Maddr;
-    this.#reporter.settingBits(address, bits);
-    memory.write32(address, (memory.read32(address) | bits) >>> 0);
+    // Read again: of a table that maps itself, the same entry may have been changed at another level.
+    const before = memory.read32(address);
+    memory.write32(address, (before | bits) >>> 0);
+    this.#reporter.bitsSet(address, bits & ~before);
   }
 
   /** A load that no access asks for. What is held for the page stays. */

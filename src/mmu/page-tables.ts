@@ -1,6 +1,6 @@
-// The one door through which page tables change: every store to an entry passes here, so that each vCPU's Mmu hears of it
-// before (translations may still be loaded from the old entry) and after (a coherent TLB drops what no longer holds).
-// Walks that set A and D report their stores themselves (mmu.ts); they never take a translation away.
+// The one door through which page tables change: every store to an entry passes here, so that each vCPU's Mmu hears of
+// it before (translations may still be loaded from the old entry) and after (a coherent TLB drops what no longer
+// holds). Walks that set A and D report their stores themselves (mmu.ts); they never take a translation away.
 
 import type { Maddr } from '../base/addresses.js';
 import type { Channel } from '../base/events.js';

@@ -6,8 +6,8 @@
 //   PDPTE    47:30                   the L2 table, rights of L4e and L3e combined
 //   PDE      47:21                   the L1 table, rights of L4e, L3e and L2e combined
 //
-// Only entries that lead to another table get here, so G means nothing and no entry is global. The deepest one that covers
-// an address begins its walk. Memory types (PCD, PWT) are not modelled.
+// Only entries that lead to another table get here, so G means nothing and no entry is global. The deepest one that
+// covers an address begins its walk. Memory types (PCD, PWT) are not modelled.
 
 import type { Vpn } from '../base/addresses.js';
 import { type CacheShape, EntryCache, NONE } from './entry-cache.js';
@@ -45,7 +45,9 @@ export class Psc {
     return this.#byLevel[level - 2]!;
   }
 
-  /** The level of the deepest entry that covers the page, with `slot` set to where it is; undefined when there is none. */
+  /**
+   * The level of the deepest entry that covers the page, with `slot` set to where it is; undefined when there is none.
+   */
   find(page: Vpn): TableLevel | undefined {
     for (const level of DEEPEST_FIRST) {
       this.slot = this.ofLevel(level).find(keyOf(page, level));
@@ -54,11 +56,14 @@ export class Psc {
     return undefined;
   }
 
-  /** Remembers the table that a walk for the page came to through its entry of this level, which must not be held yet. */
-  insert(page: Vpn, level: TableLevel, walked: WalkRecord, cause: FillCause, at: number): void {
+  /**
+   * Remembers the table that a walk for the page came to through its entry of this level, which must not be held yet.
+   * False when there are no such caches.
+   */
+  insert(page: Vpn, level: TableLevel, walked: WalkRecord, cause: FillCause, at: number): boolean {
     const table = nextTable(walked, level);
     const rights = walked.rightsDownTo[level]!;
-    this.ofLevel(level).insert(keyOf(page, level), table, rights, 0, walked.addresses[level]!, cause, at);
+    return this.ofLevel(level).insert(keyOf(page, level), table, rights, 0, walked.addresses[level]!, cause, at);
   }
 
   /** Drops what a walk for the page could begin with: #PF. */

@@ -50,11 +50,11 @@ export class Reporter {
     this.#tables.events.emit({ kind: 'psc-fill', ...this.#head(), level, page, table, rights, cause });
   }
 
-  /** The CPU is about to set A or D in an entry. */
-  settingBits(address: Maddr, bits: number): void {
-    if (!this.active) return;
-    const before = this.#tables.memory.read64(address);
-    const after = before | BigInt(bits);
+  /** The CPU has set these bits, A or D or both, in an entry. */
+  bitsSet(address: Maddr, bits: number): void {
+    if (!this.active || bits === 0) return;
+    const after = this.#tables.memory.read64(address);
+    const before = after & ~BigInt(bits);
     this.#tables.events.emit({ kind: 'table-store', at: this.#tables.clock(), address, before, after, why: AD_UPDATE });
   }
 

@@ -59,7 +59,10 @@ export interface StalenessTexts {
   readonly cpu?: string | undefined;
 }
 
-/** The options' texts as a value; what is not given takes its default. InputError for a text that is none of the choices. */
+/**
+ * The options' texts as a value; what is not given takes its default. InputError for a text that is none of the
+ * choices.
+ */
 export function parseStaleness(texts: StalenessTexts): Staleness {
   return {
     tlb: texts.tlb === undefined ? DEFAULT_STALENESS.tlb : choice('--tlb', TLB_POLICIES, texts.tlb),

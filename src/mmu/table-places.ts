@@ -1,8 +1,8 @@
-// Where in the address space the page tables under one root stand: the way back from an entry in memory to the pages whose
-// translation goes through it. One table may stand in several places (two entries may lead to it), and at several levels
-// (a table that maps itself).
-// Found by searching the upper levels down from the root, and remembered until a store may have changed them. A guest can
-// make the number of places enormous; the search then stops at MAX_PLACES, from the low addresses up.
+// Where in the address space the page tables under one root stand: the way back from an entry in memory to the pages
+// whose translation goes through it. One table may stand in several places (two entries may lead to it), and at several
+// levels (a table that maps itself).
+// Found by searching the upper levels down from the root, and remembered until a store may have changed them. A guest
+// can make the number of places enormous; the search then stops at MAX_PLACES, from the low addresses up.
 
 import type { Level } from '../abi/paging.js';
 import { ENTRIES_PER_TABLE } from '../abi/paging.js';

@@ -5,8 +5,8 @@
 //                          | PS=1        | PS=1
 //                          1 GiB page    2 MiB page
 //
-// A page is writable or user when every level says so, executable when no level says XD. An entry that is not present, or
-// has a reserved bit, ends the walk where it stands; rights are judged by the caller, on the effective ones.
+// A page is writable or user when every level says so, executable when no level says XD. An entry that is not present,
+// or has a reserved bit, ends the walk where it stands; rights are judged by the caller, on the effective ones.
 // A table in a frame that is no RAM reads as all ones, as unclaimed addresses of a PC do: reserved bits end that walk.
 // Not modelled: five levels, PAE, protection keys, AMD's rule that bit 8 of an L4e must be zero.
 

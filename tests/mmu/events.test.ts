@@ -58,6 +58,10 @@ describe('fills', () => {
     expect(fills.map((fill) => [fill.cause, fill.startLevel])).toEqual([[cause, startLevel]]);
   });
 
+  test('of tables there are none with --tlb coherent, which keeps no tables', () => {
+    expect(only(heard('--tlb coherent', 'set 1000 -> 50 US', 'read 1000'), 'psc-fill')).toEqual([]);
+  });
+
   test('of large pages name the frame of the page asked for', () => {
     const fills = only(heard('', 'set 200000 -> 400 2M US', 'read 234000'), 'fill');
     expect(fills.map(({ page, level, frame }) => ({ page, level, frame }))).toEqual([

@@ -1,5 +1,6 @@
 // Random play for the laws: a handful of frames that are tables of any level at once (so that tables get shared, mapped
-// by themselves and replaced), sixteen pages, and random stores, accesses and invalidations. All of it follows from the seed.
+// by themselves and replaced), sixteen pages, and random stores, accesses and invalidations. All of it follows from the
+// seed.
 
 import { type Maddr, type Mfn, mfn, mfnToMaddr, vpn, vpnToVaddr } from '../../src/base/addresses.js';
 import { channel } from '../../src/base/events.js';

@@ -1,7 +1,8 @@
-// The oracle of the laws: everything that the architecture allows to be held. Written from the SDM alone (§4.5, §4.10) and
-// sharing no code with src/mmu. Where a real TLB holds some of what it could, this one holds all: each translation and
-// each paging-structure cache entry that could have been loaded since it was last invalidated ("saturated", as in
-// Syeda and Klein, "Formal Reasoning under Cached Address Translation"). Whatever a CPU answers must be among its answers.
+// The oracle of the laws: everything that the architecture allows to be held. Written from the SDM alone (§4.5, §4.10)
+// and sharing no code with src/mmu. Where a real TLB holds some of what it could, this one holds all: each translation
+// and each paging-structure cache entry that could have been loaded since it was last invalidated ("saturated", as in
+// Syeda and Klein, "Formal Reasoning under Cached Address Translation"). Whatever a CPU answers must be among its
+// answers.
 
 import type { Maddr } from '../../src/base/addresses.js';
 

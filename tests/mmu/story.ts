@@ -1,7 +1,7 @@
 // Page tables, accesses and invalidations in one line each, so that tests of the mmu read as tables.
 //
-//   set 1000 -> 50 RW US            the 4 KiB page at 1000 is frame 50 (hex); flags RW US XD A D G; tables come by themselves
-//   set 200000 -> 200 2M RW US      a large page (2M or 1G)
+//   set 1000 -> 50 RW US            the 4 KiB page at 1000 is frame 50 (hex); flags RW US XD A D G; tables come by
+//   themselves set 200000 -> 200 2M RW US      a large page (2M or 1G)
 //   set 1000 -> none                clears the leaf
 //   set L2 1000 -> US               gives the L2e above 1000 other flags, and the same table
 //   set L2 1000 -> table of 200000  lets it lead to the L1 table of 200000, with RW US

@@ -1,6 +1,6 @@
 // --tlb coherent: every answer is what a fresh walk would give. No x86 CPU promises this; it is the yardstick, and what
-// most emulators do by accident. Entries are dropped when a store changes what they were loaded from, and all of them when
-// CR3 is loaded, for a global one may hold under the old root only. There are no paging-structure caches.
+// most emulators do by accident. Entries are dropped when a store changes what they were loaded from, and all of them
+// when CR3 is loaded, for a global one may hold under the old root only. There are no paging-structure caches.
 // It rests on every store to a table that is in use going through PageTables, which Xen's page types see to: a PV guest
 // has no writable mapping of a table, and here no stale one either.
 

@@ -1,6 +1,6 @@
-// --tlb hoarding: whatever was loaded stays until an operation must remove it, however long that takes. No real CPU is so
-// large, but the rules allow it: an entry may be kept for ever and unmodified (SDM 3A "Paging > Caching Translation
-// Information", §4.10.2.2 and §4.10.3.1), and elapsed time proves nothing to software.
+// --tlb hoarding: whatever was loaded stays until an operation must remove it, however long that takes. No real CPU is
+// so large, but the rules allow it: an entry may be kept for ever and unmodified (SDM 3A "Paging > Caching Translation
+// Information", §4.10.2.3 and §4.10.3.1), and elapsed time proves nothing to software.
 
 import { STEADY, type TlbPolicy } from './policy.js';
 

@@ -1,11 +1,11 @@
-// --tlb random: keeps, drops and refills by chance, always within the rules. Each seed is another CPU with other habits,
-// drawn once, so that two hundred seeds try forgetful and stubborn ones, hasty and slow ones:
+// --tlb random: keeps, drops and refills by chance, always within the rules. Each seed is another CPU with other
+// habits, drawn once, so that two hundred seeds try forgetful and stubborn ones, hasty and slow ones:
 //   - how much it drops: at a chance, each entry with probability 1/2 … 1/256; one chance in 64 drops everything
 //   - how fast it notices a wrong path: 0 … 7 of 8 wrong paths end before they have executed anything; the others after
 //     1 … N instructions, all equally likely
-// What all seeds share: one loaded translation in 16 is not kept, one proposal of --refill any in 2 is taken, and chances
-// come 16 … 32768 retired instructions apart, each power of two equally likely. With --refill any a chance may also load a
-// page near one that was loaded lately, as the next-page prefetchers of real CPUs do.
+// What all seeds share: one loaded translation in 16 is not kept, one proposal of --refill any in 2 is taken, and
+// chances come 16 … 32768 retired instructions apart, each power of two equally likely. With --refill any a chance may
+// also load a page near one that was loaded lately, as the next-page prefetchers of real CPUs do.
 
 import { type Vpn, vpn } from '../../base/addresses.js';
 import type { Random } from '../../base/random.js';
