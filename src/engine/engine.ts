@@ -82,7 +82,10 @@ const BUDGET_EXIT: Exit = { reason: 'budget' };
 const SYSCALL_EXIT: Exit = { reason: 'syscall' };
 
 /** What is going on, between an UNWIND's throwing and its catching. */
-type Unwound = { readonly kind: 'exception'; readonly exception: CpuException } | { readonly kind: 'code cache full' };
+type Unwound =
+  | { readonly kind: 'exception'; readonly exception: CpuException }
+  | { readonly kind: 'code cache full' }
+  | { readonly kind: 'budget' };
 
 export class Engine {
   readonly counters: EngineCounters = { wrongPaths: 0, codeCacheFlushes: 0 };
@@ -268,8 +271,10 @@ export class Engine {
     this.#unwound = undefined;
     this.#fetching = false;
     if (unwound.kind === 'exception') return { reason: 'exception', exception: unwound.exception };
-    this.#codeCache.clear();
-    this.counters.codeCacheFlushes++;
+    if (unwound.kind === 'code cache full') {
+      this.#codeCache.clear();
+      this.counters.codeCacheFlushes++;
+    }
     return 0;
   }
 
@@ -321,6 +326,8 @@ export class Engine {
     const [low, high] = this.#addressHalves();
     this.#words[RIP >>> 2] = low;
     this.#words[(RIP + 4) >>> 2] = high;
+    // The jump was the last instruction: whether its target can be fetched is the next run's affair.
+    if (this.#words[REMAINING >>> 2] === 0) this.#unwind({ kind: 'budget' });
     const { frame, mayRepeat } = this.#access.fetchFrame(low, high);
     this.#needRoom();
     const page = pageOf(low, high);

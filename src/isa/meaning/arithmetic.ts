@@ -116,7 +116,7 @@ export const xadd: Meaning = (cpu) => {
   setFlagsOfSum(cpu, destination.value, source.value, sum);
 };
 
-/** The destination is written in either case, as by the processor: it must be writable even when the values differ. */
+/** The destination must be writable even when the values differ. */
 export const cmpxchg: Meaning = (cpu) => {
   const destination = cpu.operand(0).modify();
   const source = cpu.operand(1).readSigned();
@@ -125,10 +125,7 @@ export const cmpxchg: Meaning = (cpu) => {
   cpu.when(
     difference.isZero(),
     () => destination.write(source),
-    () => {
-      destination.write(destination.value);
-      accumulator.write(destination.value);
-    },
+    () => accumulator.write(destination.value),
   );
 };
 

@@ -1,8 +1,8 @@
 // Bit tests, bit scans, counts, byte order. SDM 2A "BSF", "BSR", "BSWAP", "BT" …, "LZCNT"; SDM 2B "MOVBE", "POPCNT", "TZCNT".
-// Flags that the SDM leaves undefined are left as they were, but by BSF and BSR: see there.
+// Bit tests change CF alone; the other flags, which the SDM leaves undefined, stay as they were.
 
 import { I64 } from './expression.js';
-import { setCarry, setFlagsOfLogic, setZero } from './flags.js';
+import { setCarry, setFlagsWithZero, setZeroAlone, setZeroAndCarry } from './flags.js';
 import type { Location, Meaning, Semantics } from './semantics.js';
 
 /**
@@ -36,17 +36,22 @@ export const bts: Meaning = changeBit((value, mask) => value.or(mask));
 export const btr: Meaning = changeBit((value, mask) => value.and(mask.not()));
 export const btc: Meaning = changeBit((value, mask) => value.xor(mask));
 
-/** With a source of 0 the destination stays as it was: AMD documents it, Intel's processors do it. */
+/**
+ * With a source of 0 the destination stays as it was: AMD documents it, Intel's processors do it. ZF says so; of the flags
+ * that are undefined, PF follows the bit's number.
+ */
 const scan =
-  (find: (cpu: Semantics, source: I64) => I64): Meaning =>
+  (find: (source: I64) => I64): Meaning =>
   (cpu) => {
     const source = cpu.operand(1).read();
-    cpu.when(source.isNotZero(), () => cpu.operand(0).write(find(cpu, source)));
-    setZero(cpu, source.isZero());
+    const none = cpu.keepBit(source.isZero());
+    const found = cpu.keep(find(source));
+    cpu.when(none.not(), () => cpu.operand(0).write(found));
+    setFlagsWithZero(cpu, cpu.keep(none.select(0n, found)), I64.constant(0n), none);
   };
 
-export const bsf: Meaning = scan((_cpu, source) => source.trailingZeros());
-export const bsr: Meaning = scan((_cpu, source) => I64.constant(63n).sub(source.leadingZeros()));
+export const bsf: Meaning = scan((source) => source.trailingZeros());
+export const bsr: Meaning = scan((source) => I64.constant(63n).sub(source.leadingZeros()));
 
 /** ZF says that the count is 0, CF that it is the operand size (no bit was found). */
 const count =
@@ -55,8 +60,7 @@ const count =
     const source = cpu.operand(1).read();
     const zeros = cpu.keep(of(cpu, source));
     cpu.operand(0).write(zeros);
-    setZero(cpu, zeros.isZero());
-    setCarry(cpu, source.isZero().wide());
+    setZeroAndCarry(cpu, zeros.isZero(), source.isZero());
   };
 
 /** A bit set just above the operand ends the count there. */
@@ -65,11 +69,11 @@ export const tzcnt: Meaning = count((cpu, source) =>
 );
 export const lzcnt: Meaning = count((cpu, source) => source.leadingZeros().sub(BigInt(64 - cpu.bits)));
 
-/** All flags are 0 but ZF. */
+/** All flags are 0 but ZF; PF too, whatever the result. */
 export const popcnt: Meaning = (cpu) => {
   const ones = cpu.keep(cpu.operand(1).read().ones());
   cpu.operand(0).write(ones);
-  setFlagsOfLogic(cpu, ones);
+  setZeroAlone(cpu, ones.isZero());
 };
 
 /** The value's bytes in the opposite order. */

@@ -1,10 +1,11 @@
 // Where execution goes on: near jumps, calls, returns, loops, and the ways into the hypervisor. SDM 2A–2C under each mnemonic.
 // Privilege is fixed: CPL 3 with IOPL 0, under Xen's IDT (arch/x86/traps.c: gates 3, 4 and 0x80 have DPL 3, all others 0).
-// A near branch to a non-canonical address is #GP(0) at the branch, as on Intel's processors; AMD's fault at the target.
+// A near branch to a non-canonical address is #GP(0) at the branch, as the SDM says and as AMD's Zen 5 does; older AMD
+// processors fault at the target.
 // DEVIATION: SYSENTER is #UD, as in AMD's long mode, on every processor.
 
 import { X86_EXC_BP, X86_EXC_DB, X86_EXC_GP, X86_EXC_OF, X86_EXC_UD } from '../../abi/exceptions.js';
-import { R11, RCX } from '../../abi/registers.js';
+import { R11, RCX, RSP } from '../../abi/registers.js';
 import type { I32 } from './expression.js';
 import { I64 } from './expression.js';
 import { condition } from './flags.js';
@@ -23,16 +24,20 @@ export const jmp: Meaning = (cpu) => {
   }
 };
 
+/** A stack that cannot be written faults before a target that is not canonical does; in both cases nothing is written. */
 export const call: Meaning = (cpu) => {
   if (cpu.isRelative(0)) {
     pushValue(cpu, cpu.nextRip(), 64);
     cpu.branch(0);
-  } else {
-    const target = cpu.operand(0).read();
-    cpu.checkTarget(target);
-    pushValue(cpu, cpu.nextRip(), 64);
-    cpu.jump(target);
+    return;
   }
+  const target = cpu.operand(0).read();
+  const top = cpu.keep(cpu.register(RSP, 64).read().sub(8n));
+  const place = cpu.memory(top, 64, 'stack').modify();
+  cpu.checkTarget(target);
+  place.write(cpu.nextRip());
+  cpu.register(RSP, 64).write(top);
+  cpu.jump(target);
 };
 
 export const ret: Meaning = (cpu) => {

@@ -13,7 +13,7 @@
 //   ZF is result = 0, SF is (result < 0) ^ S, PF is (even number of ones in result's low byte) ^ P.
 //
 // Sources: SDM 1 "Status Flags" (§3.4.3.1), "Condition Codes" (Appendix B). The carry vector is textbook boolean algebra.
-// Where the SDM calls a flag undefined, the meanings say what they do and why.
+// Where the SDM leaves a flag undefined, the meanings do what AMD's Zen 5 was recorded to do (tests/vectors).
 
 import type { I32 } from './expression.js';
 import { I64 } from './expression.js';
@@ -47,9 +47,14 @@ export const carriesOfSum = (left: I64, right: I64, sum: I64): I64 => left.and(r
 export const borrowsOfDifference = (left: I64, right: I64, difference: I64): I64 =>
   left.not().and(right).or(left.xor(right).not().and(difference));
 
-/** CF and OF (0 or 1 each) as a carry word; AF is 0. `carry` is kept. */
+/** CF and OF (0 or 1 each) as a carry word without AF. `carry` is kept. */
 export const carryAndOverflow = (carry: I64, overflow: I64): I64 =>
   carry.shiftLeft(63n).or(carry.xor(overflow).shiftLeft(62n));
+
+/** Records the flags of a shift by more than 0: AF, which the SDM leaves undefined, is set. */
+export function setFlagsOfShift(cpu: Semantics, result: I64, carry: I64, overflow: I64): void {
+  cpu.writeFlags(result, carryAndOverflow(carry, overflow).or(ADJUST));
+}
 
 /** Records the flags of `left + right`. All are kept, `sum` sign-extended. */
 export function setFlagsOfSum(cpu: Semantics, left: I64, right: I64, sum: I64): void {
@@ -80,8 +85,34 @@ export function setCarry(cpu: Semantics, carry: I64): void {
 
 /** Changes ZF and no other flag. */
 export function setZero(cpu: Semantics, zero: I32): void {
-  const status = statusWord(cpu.flagResult(), cpu.flagCarries());
-  const word = cpu.keep(status.and(~(1n << BigInt(ZF))).or(zero.wide().shiftLeft(BigInt(ZF))));
+  setFlagsWithZero(cpu, cpu.flagResult(), cpu.flagCarries(), zero);
+}
+
+/** Sets CF and ZF as given, leaves OF, and clears the rest: what counting instructions do. */
+export function setZeroAndCarry(cpu: Semantics, zero: I32, carry: I32): void {
+  const status = statusWord(cpu.flagResult(), cpu.flagCarries()).and(1n << BigInt(OF));
+  setStatus(cpu, cpu.keep(status.or(zero.wide().shiftLeft(BigInt(ZF))).or(carry.wide())));
+}
+
+/** Sets ZF and clears the other five. */
+export function setZeroAlone(cpu: Semantics, zero: I32): void {
+  setStatus(cpu, cpu.keep(zero.wide().shiftLeft(BigInt(ZF))));
+}
+
+/** What division leaves of the flags, all of them undefined: CF and OF as they were, AF set, the rest clear. */
+export function setFlagsOfDivision(cpu: Semantics): void {
+  const kept = statusWord(cpu.flagResult(), cpu.flagCarries()).and((1n << BigInt(OF)) | (1n << BigInt(CF)));
+  setStatus(cpu, cpu.keep(kept.or(1n << BigInt(AF))));
+}
+
+/** Flags that follow from a result and its carry word, but ZF, which is given. All are kept. */
+export function setFlagsWithZero(cpu: Semantics, result: I64, carries: I64, zero: I32): void {
+  const status = statusWord(result, carries).and(~(1n << BigInt(ZF)));
+  setStatus(cpu, cpu.keep(status.or(zero.wide().shiftLeft(BigInt(ZF)))));
+}
+
+/** Sets all six flags from their places in RFLAGS (`word` is kept). */
+export function setStatus(cpu: Semantics, word: I64): void {
   cpu.writeFlags(resultOfStatus(word), carriesOfStatus(word));
 }
 

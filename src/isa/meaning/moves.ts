@@ -3,7 +3,7 @@
 import { RAX, RDX, RFLAGS_DF } from '../../abi/registers.js';
 import type { I32 } from './expression.js';
 import { I64 } from './expression.js';
-import { carriesOfStatus, carryFlag, condition, resultOfStatus, setCarry, statusWord } from './flags.js';
+import { carryFlag, condition, setCarry, setStatus, statusWord } from './flags.js';
 import type { Meaning, Semantics } from './semantics.js';
 
 export const nop: Meaning = () => {};
@@ -69,7 +69,7 @@ export const lahf: Meaning = (cpu) => {
 export const sahf: Meaning = (cpu) => {
   const overflow = condition(0, cpu.flagResult(), cpu.flagCarries()).wide().shiftLeft(11n);
   const word = cpu.keep(cpu.ah().read().or(overflow));
-  cpu.writeFlags(resultOfStatus(word), carriesOfStatus(word));
+  setStatus(cpu, word);
 };
 
 export const clc: Meaning = (cpu) => setCarry(cpu, I64.constant(0n));

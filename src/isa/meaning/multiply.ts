@@ -1,13 +1,12 @@
 // Multiplication and division. SDM 2A "DIV", "IDIV", "IMUL"; SDM 2B "MUL".
 // 128-bit products are made of 32-bit halves; a 128-bit dividend that is not just a 64-bit one goes to the platform.
-// Flags that the SDM leaves undefined: after MUL and IMUL, SF follows the low half's top bit and PF its low byte, ZF and AF
-// are 0 … see `setFlagsOfProduct`; DIV and IDIV change no flag (both as AMD's Zen 5, on which our vectors were recorded).
+// Of the flags that the SDM leaves undefined, multiplication changes none; division: see `setFlagsOfDivision`.
 
 import { X86_EXC_DE } from '../../abi/exceptions.js';
 import { RAX, RDX } from '../../abi/registers.js';
 import type { I32 } from './expression.js';
 import { I64 } from './expression.js';
-import { setCarryAndOverflow } from './flags.js';
+import { setCarryAndOverflow, setFlagsOfDivision } from './flags.js';
 import type { Location, Meaning, Semantics } from './semantics.js';
 
 const HALF = 0xffff_ffffn;
@@ -115,6 +114,7 @@ function wideAccumulator(cpu: Semantics): I64 {
 function writeQuotient(cpu: Semantics, quotient: I64, remainder: I64): void {
   cpu.register(RAX, cpu.bits).write(quotient);
   upperHalf(cpu).write(remainder);
+  setFlagsOfDivision(cpu);
 }
 
 /** RDX:RAX divided by 64 bits. Nearly always RDX only extends RAX, and one division does. */

@@ -1,9 +1,9 @@
 // Shifts and rotates. SDM 2B "RCL/RCR/ROL/ROR", "SAL/SAR/SHL/SHR", "SHLD", "SHRD".
-// A count of 0 changes no flag. Flags that the SDM leaves undefined: OF after a count other than 1 is what the last of the
-// single-bit steps would give; AF stays 0 after shifts (see tests/vectors for what was recorded).
+// A count of 0 changes no flag. OF after a count other than 1, which the SDM leaves undefined, is what the last of as many
+// single-bit steps would give.
 
 import { I64 } from './expression.js';
-import { carryAndOverflow, carryFlag, setCarryAndOverflow } from './flags.js';
+import { carryFlag, setCarryAndOverflow, setFlagsOfShift } from './flags.js';
 import type { Bits, Meaning, Semantics } from './semantics.js';
 
 /** The count, as the processor takes it: modulo 64 for 64-bit operands, else modulo 32. */
@@ -17,6 +17,11 @@ const maskedCount = (cpu: Semantics, index: number): I64 =>
 
 /** The operand's highest bit, moved to bit 0; `value` is `bits` wide with anything above. */
 const topBit = (value: I64, bits: Bits): I64 => value.shiftRight(BigInt(bits - 1)).and(1n);
+
+/** OF after the last step of a shift or rotate to the left: whether it changed the top bit. */
+const overflowLeft = (result: I64, bits: Bits, carry: I64): I64 => topBit(result, bits).xor(carry);
+/** The same to the right: the bit below the top was the top bit before. */
+const overflowRight = (result: I64, bits: Bits): I64 => topBit(result, bits).xor(topBit(result.shiftLeft(1n), bits));
 
 type Direction = 'left' | 'right';
 
@@ -37,7 +42,7 @@ const shift =
     const { result, carry, overflow } = calculate(cpu, destination.value, count);
     destination.write(result);
     cpu.when(count.isNotZero(), () => {
-      cpu.writeFlags(result.signExtend(cpu.bits), carryAndOverflow(carry, overflow));
+      setFlagsOfShift(cpu, result.signExtend(cpu.bits), carry, overflow);
     });
   };
 
@@ -49,15 +54,14 @@ export const shl: Meaning = shift((cpu, value, count) => {
       ? value.rotateLeft(count)
       : value.zeroExtend(cpu.bits).shiftLeft(count).shiftRight(BigInt(cpu.bits));
   const carryBit = cpu.keep(carry.and(1n));
-  return { result, carry: carryBit, overflow: topBit(result, cpu.bits).xor(carryBit) };
+  return { result, carry: carryBit, overflow: overflowLeft(result, cpu.bits, carryBit) };
 });
 
 export const shr: Meaning = shift((cpu, value, count) => {
   const unsigned = cpu.keep(value.zeroExtend(cpu.bits));
   const result = cpu.keep(unsigned.shiftRight(count));
   const carry = cpu.keep(unsigned.shiftRight(count.sub(1n)).and(1n));
-  // The bit below the top is the top bit that the last step moved down.
-  return { result, carry, overflow: topBit(result.shiftLeft(1n), cpu.bits) };
+  return { result, carry, overflow: overflowRight(result, cpu.bits) };
 });
 
 export const sar: Meaning = shift((cpu, value, count) => {
@@ -74,7 +78,7 @@ export const shld: Meaning = shift((cpu, value, count) => {
     const incoming = source.shiftRight(1n).shiftRight(I64.constant(63n).sub(count));
     const result = cpu.keep(value.shiftLeft(count).or(incoming));
     const carry = cpu.keep(value.rotateLeft(count).and(1n));
-    return { result, carry, overflow: topBit(result, bits).xor(topBit(value, bits)) };
+    return { result, carry, overflow: overflowLeft(result, bits, carry) };
   }
   return doubleShift(cpu, value, source, count, 'left');
 });
@@ -87,21 +91,21 @@ export const shrd: Meaning = shift((cpu, value, count) => {
     const incoming = source.shiftLeft(1n).shiftLeft(I64.constant(63n).sub(count));
     const result = cpu.keep(value.shiftRight(count).or(incoming));
     const carry = cpu.keep(value.shiftRight(count.sub(1n)).and(1n));
-    return { result, carry, overflow: topBit(result, bits).xor(topBit(value, bits)) };
+    return { result, carry, overflow: overflowRight(result, bits) };
   }
   return doubleShift(cpu, value, source, count, 'right');
 });
 
 /**
  * SHLD and SHRD of 32 and 16 bits: both operands chained in one 64-bit word. For 16 bits and counts above 16, where the SDM
- * leaves everything undefined, the destination comes in again behind the source.
+ * leaves everything undefined, the source comes in a second time, as on AMD's Zen 5.
  */
 function doubleShift(cpu: Semantics, value: I64, source: I64, count: I64, direction: Direction): Shifted {
   const { bits } = cpu;
   const unsigned = cpu.keep(value.zeroExtend(bits));
   const [first, last] = direction === 'left' ? [unsigned, source] : [source, unsigned];
   const chain = cpu.keep(
-    bits === 32 ? first.shiftLeft(32n).or(last) : unsigned.shiftLeft(32n).or(source.shiftLeft(16n)).or(unsigned),
+    bits === 32 ? first.shiftLeft(32n).or(last) : first.shiftLeft(32n).or(source.shiftLeft(16n)).or(last),
   );
   const [down, carryAt] =
     direction === 'left'
@@ -109,7 +113,8 @@ function doubleShift(cpu: Semantics, value: I64, source: I64, count: I64, direct
       : [count, count.sub(1n)];
   const result = cpu.keep(chain.shiftRight(down));
   const carry = cpu.keep(chain.shiftRight(carryAt).and(1n));
-  return { result, carry, overflow: topBit(result, bits).xor(topBit(value, bits)) };
+  const overflow = direction === 'left' ? overflowLeft(result, bits, carry) : overflowRight(result, bits);
+  return { result, carry, overflow };
 }
 
 interface Rotated {
@@ -140,13 +145,13 @@ function repeated(cpu: Semantics, value: I64): I64 {
 export const rol: Meaning = rotate((cpu, value, count) => {
   const result = cpu.keep(repeated(cpu, value).rotateLeft(count));
   const carry = cpu.keep(result.and(1n));
-  return { result, carry, overflow: topBit(result, cpu.bits).xor(carry) };
+  return { result, carry, overflow: overflowLeft(result, cpu.bits, carry) };
 });
 
 export const ror: Meaning = rotate((cpu, value, count) => {
   const result = cpu.keep(repeated(cpu, value).rotateRight(count));
   const carry = cpu.keep(topBit(result, cpu.bits));
-  return { result, carry, overflow: topBit(result.shiftLeft(1n), cpu.bits).xor(carry) };
+  return { result, carry, overflow: overflowRight(result, cpu.bits) };
 });
 
 /** The operand with CF above it is a register of 9, 17, 33 or 65 bits that turns as one. */
@@ -155,9 +160,8 @@ const throughCarry = (direction: Direction): Meaning =>
     const carryIn = carryFlag(cpu.flagCarries());
     const turn = cpu.bits === 64 ? turn65 : turnRing;
     const { result, carry } = turn(cpu, value, count, cpu.keep(carryIn), direction);
-    const overflow = topBit(result, cpu.bits).xor(
-      direction === 'left' ? carry : topBit(result.shiftLeft(1n), cpu.bits),
-    );
+    const isLeft = direction === 'left';
+    const overflow = isLeft ? overflowLeft(result, cpu.bits, carry) : overflowRight(result, cpu.bits);
     return { result, carry, overflow };
   });
 

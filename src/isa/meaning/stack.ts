@@ -13,15 +13,19 @@ import {
   RSP,
 } from '../../abi/registers.js';
 import type { I64 } from './expression.js';
-import { carriesOfStatus, resultOfStatus, statusWord } from './flags.js';
+import { setStatus, statusWord } from './flags.js';
 import type { Bits, Meaning, Semantics } from './semantics.js';
 
 /** Stores below rSP and moves rSP there; `value` is worked out before. */
 export function pushValue(cpu: Semantics, value: I64, bits: Bits): void {
-  const stackPointer = cpu.register(RSP, 64);
-  const top = cpu.keep(stackPointer.read().sub(BigInt(bits / 8)));
+  const top = cpu.keep(
+    cpu
+      .register(RSP, 64)
+      .read()
+      .sub(BigInt(bits / 8)),
+  );
   cpu.memory(top, bits, 'stack').write(value);
-  stackPointer.write(top);
+  cpu.register(RSP, 64).write(top);
 }
 
 /** What lies `depth` bytes above rSP; rSP stays. */
@@ -61,7 +65,7 @@ const CHANGEABLE = BigInt(RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS
 /** Takes over from `word` (kept) the flags that CPL 3 may change, of the low `bits`; single-stepping begins or ends in time. */
 export function loadFlags(cpu: Semantics, word: I64, bits: Bits): void {
   const changeable = bits === 16 ? CHANGEABLE & 0xffffn : CHANGEABLE;
-  cpu.writeFlags(resultOfStatus(word), carriesOfStatus(word));
+  setStatus(cpu, word);
   const before = cpu.systemFlags();
   const after = cpu.keep(before.and(~changeable).or(word.and(changeable)));
   cpu.writeSystemFlags(after);
