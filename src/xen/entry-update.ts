@@ -54,7 +54,9 @@ export function updateL1e(hypervisor: Hypervisor, update: L1eUpdate): Status {
       store(hypervisor, at, entry, preserveAd);
       return 0;
     }
-    const status = getPageFromL1e(hypervisor, entry, tableOwner, pageOwner);
+    // A complaint of 4.1's quotes the entry as the guest gave it.
+    const audited = hypervisor.config.profile === '4.1' ? update.entry : entry;
+    const status = getPageFromL1e(hypervisor, audited, tableOwner, pageOwner);
     if (status !== 0) return status;
   }
   store(hypervisor, at, entry, preserveAd);
