@@ -249,7 +249,7 @@ describe('requests', () => {
       list += part;
     }
     expect(list.split('\0').slice(0, -1)).toEqual(names);
-    expect(guest.ask(R.XS_DIRECTORY_PART, 'data\099999\0')).toBe(`${generation}\0\0`);
+    expect(guest.ask(R.XS_DIRECTORY_PART, 'data\x0099999\0')).toBe(`${generation}\0\0`);
   });
 });
 
