@@ -142,13 +142,16 @@ class Keyboard {
 
 /** The machine that the options ask for; InputError for what does not make sense. */
 function machineConfig(kernel: string, options: RunOptions): MachineConfig {
+  // The words first, then the files: a slip in an option should not cost the reading of a kernel.
   const flush = parseFlushPolicy(options.flush ?? 'xen-4.17');
+  const staleness = parseStaleness(options);
+  const pages = parseMemory(options.memory);
   return {
     kernel: readInput(kernel, 'kernel'),
     initrd: options.initrd === undefined ? undefined : readInput(options.initrd, 'initrd'),
     commandLine: options.append ?? '',
-    pages: parseMemory(options.memory),
-    staleness: parseStaleness(options),
+    pages,
+    staleness,
     flush,
     seed: options.seed ?? 1,
     host: defaultHost(options.xen ?? (flush.accidental === 'xen-4.1' ? '4.1' : '4.17')),
