@@ -51,9 +51,9 @@ export function demo(io: Io, done: Done): Command {
       'after',
       `
 Examples:
-  paravane demo                              the crash, its explanation, the cure
+  paravane demo                              the crash, explained, and cured
   paravane demo --cpu amd                    the same on a CPU that walks again
-  paravane demo --matrix                     where it dies, and where it does not
+  paravane demo --matrix                     where it dies and where not
   paravane demo --tlb random --seeds 1..200  how often chance lets it die
 
 Exit status: 0 the demo did what the rules say, 1 it did not, 2 bad usage.`,

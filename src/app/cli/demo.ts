@@ -5,7 +5,13 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../../base/failures.js';
 import { explainReport, print, renderText, toJsonValue } from '../../crash/index.js';
-import { type CrashReport, type FlushPolicy, parseFlushPolicy, parseStaleness, type Staleness } from '../../machine/index.js';
+import {
+  type CrashReport,
+  type FlushPolicy,
+  parseFlushPolicy,
+  parseStaleness,
+  type Staleness,
+} from '../../machine/index.js';
 import { runMatrix } from './matrix.js';
 import { policiesAsOptions, policiesToJson } from './policies.js';
 import { runSeed, type SeedRun } from './seed.js';
