@@ -28,6 +28,8 @@ export interface MapOptions {
   readonly writable?: boolean;
   readonly executable?: boolean;
   readonly user?: boolean;
+  /** A and D, both set unless told otherwise. */
+  readonly accessed?: boolean;
   /** A frame that is mapped elsewhere already, or is no RAM; otherwise a new one. */
   readonly frame?: Mfn;
 }
@@ -93,11 +95,15 @@ export class TestMachine {
   }
 
   /** Maps one page; its frame. */
-  map(
-    address: bigint,
-    { writable = true, executable = true, user = true, frame = this.frame() }: MapOptions = {},
-  ): Mfn {
-    const flags = PTE_P | PTE_A | PTE_D | (writable ? PTE_RW : 0n) | (user ? PTE_US : 0n) | (executable ? 0n : PTE_NX);
+  map(address: bigint, options: MapOptions = {}): Mfn {
+    const { writable = true, executable = true, user = true, accessed = true, frame = this.frame() } = options;
+    const flags = [
+      PTE_P,
+      writable ? PTE_RW : 0n,
+      user ? PTE_US : 0n,
+      accessed ? PTE_A | PTE_D : 0n,
+      executable ? 0n : PTE_NX,
+    ].reduce((all, flag) => all | flag);
     this.tables.storeEntry(this.#leaf(address), BigInt(mfnToMaddr(frame)) | flags, TEST);
     return frame;
   }

@@ -57,6 +57,7 @@ const NAMES: Readonly<Record<number, string>> = {
   1: '#DB',
   3: '#BP',
   6: '#UD',
+  11: '#NP',
   12: '#SS',
   13: '#GP',
   14: '#PF',
@@ -68,10 +69,10 @@ export interface Told {
   readonly machine: TestMachine;
 }
 
-/** Runs code that stands at CODE (`;` separates instructions), as many instructions as it has unless told otherwise. */
+/** Runs code that stands at CODE (`;` separates instructions; `db` begins bytes in hex), as many instructions as it has unless told otherwise. */
 export function run(code: string, before = '', options: { machine?: TestMachine; steps?: number } = {}): Told {
   const { machine = storyMachine() } = options;
-  const bytes = assembleText(code.replaceAll(';', '\n'), CODE);
+  const bytes = code.startsWith('db ') ? bytesOf(code.slice(3)) : assembleText(code.replaceAll(';', '\n'), CODE);
   machine.poke(CODE, bytes);
   machine.vcpu.rip = CODE;
   prepare(machine, before);
@@ -88,6 +89,8 @@ export function run(code: string, before = '', options: { machine?: TestMachine;
 
 export const tell = (code: string, before?: string, options?: { machine?: TestMachine; steps?: number }): string =>
   run(code, before, options).text;
+
+const bytesOf = (text: string): Uint8Array => Uint8Array.from(text.split(' '), (byte) => Number.parseInt(byte, 16));
 
 function countOf(bytes: Uint8Array): number {
   let count = 0;
