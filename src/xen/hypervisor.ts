@@ -7,7 +7,7 @@ import { type Maddr, mfn, type Pfn } from '../base/addresses.js';
 import { type Channel, channel } from '../base/events.js';
 import { invariant } from '../base/failures.js';
 import type { FrameAllocator, M2p, MachineMemory } from '../memory/index.js';
-import type { PageTables, Why } from '../mmu/index.js';
+import type { PageTables } from '../mmu/index.js';
 import { type Complaint, complaintLine } from './complaints.js';
 import { XenConsole } from './console.js';
 import type { HardwareCpuid } from './cpuid.js';
@@ -105,7 +105,7 @@ export class Hypervisor {
   }
 
   /** Why page tables change and translations are dropped just now. */
-  get why(): Why {
+  get why(): XenWhy {
     return this.#why;
   }
 

@@ -161,9 +161,7 @@ export function putPageAndType(hypervisor: Hypervisor, page: PageInfo): void {
 
 function flushForTypeChange(hypervisor: Hypervisor, page: PageInfo): void {
   if (hypervisor.config.flush.accidental === 'none' || !page.owner) return;
-  flushStale(page.owner.dirtyVcpus(), page.stamp, {
-    what: `type change of mfn ${hex(page.mfn)} (${hypervisor.why.what})`,
-  });
+  flushStale(page.owner.dirtyVcpus(), page.stamp, hypervisor.why.and(`type change of mfn ${hex(page.mfn)}`));
 }
 
 /** Silent where the guest may be making a linear page table: the caller then looks whether that is allowed. */

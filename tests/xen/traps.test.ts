@@ -263,13 +263,13 @@ describe('iret', () => {
         guest.call(call.__HYPERVISOR_iret);
       },
       'Fault while reading IRET context from guest stack',
-      'x86_64/traps.c:309',
+      'traps.c:318',
     ],
     [
       'to user mode without an L4 for it',
       (guest: Guest) => iret(guest),
       'Guest switching to user mode with no user page tables',
-      'x86_64/traps.c:319',
+      'traps.c:318',
     ],
   ])('%s ends the domain', (_, act, message, calledFrom) => {
     const guest = withHandlers();
