@@ -21,7 +21,8 @@ import {
 } from '../abi/registers.js';
 import { isCanonical } from '../base/addresses.js';
 import { createBounceFrame } from './bounce.js';
-import { isPresentDescriptor, isUserCode64Descriptor, isUserStackDescriptor, readDescriptor } from './descriptors.js';
+import { isPresentDescriptor, isUserCode64Descriptor, isUserStackDescriptor } from './descriptor.js';
+import { readDescriptor } from './descriptors.js';
 import { invoke } from './dispatch.js';
 import { deliver, type GuestException, handleException } from './traps.js';
 import type { XenVcpu } from './vcpu.js';

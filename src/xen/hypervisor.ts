@@ -16,7 +16,7 @@ import type { Domain } from './domain.js';
 import { beforeResume, exception, syscall } from './entry.js';
 import type { XenEvent } from './events-of-xen.js';
 import { type FlushPolicy, flushStale, TlbClock } from './flush.js';
-import { PageInfo } from './page-info.js';
+import { PageInfo, PGT_none, PGT_writable_page } from './page-info.js';
 import { earliest } from './time.js';
 import type { XenVcpu } from './vcpu.js';
 import { type CallInProgress, XenWhy } from './why.js';
@@ -201,7 +201,7 @@ export class Hypervisor {
     if (page.xenHeap) return;
     owner?.frames.delete(page.mfn);
     page.owner = undefined;
-    page.type = 0;
+    page.type = PGT_none;
     page.typeCount = 0;
     page.validated = false;
     page.pinned = false;
@@ -247,7 +247,7 @@ export class Hypervisor {
     page.xenHeap = true;
     page.refs = 1;
     page.allocated = true;
-    page.type = 7;
+    page.type = PGT_writable_page;
     page.typeCount = 1;
     page.validated = true;
     // A machine that numbers its frames from elsewhere may have no M2P there: Xen's pages need no entry.

@@ -26,7 +26,7 @@ import {
   PTE_RW,
   PTE_US,
 } from '../abi/paging.js';
-import { ROOT_PAGETABLE_FIRST_XEN_SLOT, ROOT_PAGETABLE_LAST_XEN_SLOT } from '../abi/xen-layout.js';
+import { DOMID_IO, ROOT_PAGETABLE_FIRST_XEN_SLOT, ROOT_PAGETABLE_LAST_XEN_SLOT } from '../abi/xen-layout.js';
 import * as complaints from './complaints.js';
 import { auditDescriptorPage, dropLdtOf } from './descriptors.js';
 import type { Domain } from './domain.js';
@@ -103,7 +103,7 @@ export function getPageFromL1e(
     hypervisor.complain(complaints.mapsIoSpace((pageOwner ?? hypervisor.current.domain).id, frame));
     return refusal(EPERM);
   }
-  const expected = pageOwner?.id ?? 0x7ff1;
+  const expected = pageOwner?.id ?? DOMID_IO;
   const cannot = (): Status => {
     hypervisor.complain(complaints.cannotMap(frame, hypervisor.m2p.lookup(page.mfn), entry, tableOwner.id, expected));
     return refusal(EBUSY);
