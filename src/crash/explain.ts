@@ -3,6 +3,7 @@
 
 import type { CrashReport } from '../abi/crash-report.js';
 import { VECTORS } from '../abi/exceptions.js';
+import { invariant } from '../base/failures.js';
 import { hex, hex64, hexBytes } from '../base/hex.js';
 import { buildCase, type Case } from './derive/case.js';
 import { errorCodeBits } from './derive/error-code.js';
@@ -21,9 +22,9 @@ import type {
   RegisterNote,
   WalkFacts,
 } from './explanation.js';
-import type { Facts } from './facts.js';
+import type { CrashKind, Facts } from './facts.js';
 import type { MachineEvidence } from './machine-evidence.js';
-import { factsOf } from './report-facts.js';
+import { print } from './print.js';
 import { inWords, type Judgement } from './rules/diagnosis.js';
 import { rank } from './rules/index.js';
 import { type Evidence, scan } from './scanner.js';
@@ -66,6 +67,15 @@ export function explainReport(
   return explainFacts(factsOf(report), { ...options, machine });
 }
 
+/** What a report's text states, and the segment bases, which not every form prints. */
+function factsOf(report: CrashReport): Facts {
+  const [evidence] = scan(print(report)).crashes;
+  invariant(evidence !== undefined, 'a printed report is a crash');
+  const { fsBase, gsBase, gsShadow } = report.registers;
+  const bases = Object.entries({ fsb: fsBase, gsb: gsBase, gss: gsShadow }).filter(([, base]) => base !== undefined);
+  return { ...evidence.facts, registers: { ...evidence.facts.registers, ...Object.fromEntries(bases) } };
+}
+
 interface FactsOptions extends ExplainOptions {
   readonly related?: readonly Facts[];
   readonly whole?: boolean;
@@ -103,7 +113,12 @@ function explainFacts(facts: Facts, options: FactsOptions): Explanation {
   };
 }
 
+/** A checker's report without registers: where the access was is the first line of its trace. */
+const firstOfReport = ({ kind, address, trace }: Facts): string | undefined =>
+  kind === 'sanitizer' && address !== undefined ? trace?.[0]?.symbol : undefined;
+
 const ACCESS_VERBS = { read: 'read from', write: 'wrote to', fetch: 'tried to execute' } as const;
+const WENT_ON: readonly CrashKind[] = ['warning', 'sanitizer', 'soft-lockup', 'rcu-stall', 'hung-task', 'state-dump'];
 const WHO = {
   'guest-kernel': 'guest kernel',
   'guest-user': 'guest program',
@@ -123,7 +138,9 @@ function summaryOf(of: Case, verdict: string): string {
       : facts.headline === undefined
         ? ''
         : ` ("${facts.headline}")`;
-  return `${subject} crashed${happened}: ${verdict}.`;
+  // What software reports, and what merely stands still, is no crash.
+  const goesOn = facts.kind !== undefined && WENT_ON.includes(facts.kind);
+  return goesOn ? `${subject}: ${verdict}.` : `${subject} crashed${happened}: ${verdict}.`;
 }
 
 function subjectOf({ facts }: Case): string {
@@ -166,7 +183,7 @@ function crashFacts({ facts }: Case, { lines, symbol }: FactsOptions): CrashFact
     version: facts.version,
     hardware: facts.hardware,
     rip,
-    symbol: facts.ripSymbol ?? (rip === undefined ? undefined : symbol?.(rip)),
+    symbol: facts.ripSymbol ?? (rip === undefined ? firstOfReport(facts) : symbol?.(rip)),
     firstLine: lines?.firstLine,
     lastLine: lines?.lastLine,
   };

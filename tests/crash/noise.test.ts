@@ -107,7 +107,7 @@ test('two crashes in one log', () => {
   const other = print(sketch({ domain: 9, errorCode: 0, vaddr: 0x10n, entries: [0n] }));
   const { crashes } = explain(`${FULL}noise\n${other}`);
   expect(crashes.map(({ crash, verdict }) => [crash.domain, verdict.id])).toEqual([
-    [7, 'stale-rights-raised'],
+    [7, 'stale-tlb-entry'],
     [9, 'null-pointer-dereference'],
   ]);
 });

@@ -101,12 +101,7 @@ test('law: a report explains as its text does', () => {
     const [fromText] = explain(print(report)).crashes;
     const fromValue = explainReport(asPrinted(report));
     const comparable = (of: typeof fromValue | undefined) =>
-      toJsonValue({
-        ...of,
-        summary: '',
-        remarks: [],
-        crash: { ...of?.crash, headline: '', firstLine: 0, lastLine: 0 },
-      });
+      toJsonValue({ ...of, crash: { ...of?.crash, firstLine: 0, lastLine: 0 } });
     expect(comparable(fromText)).toEqual(comparable(fromValue));
   }
 });

@@ -17,12 +17,17 @@ export function paragraph(text: string, width: number, first = '', rest = first)
   return `${[...lines, line].join('\n')}\n`;
 }
 
-/** Rows as columns padded to their widest cell, two blanks apart, each line behind `indent`. */
-export function table(rows: readonly (readonly string[])[], indent = ''): string {
+/** Rows as columns two blanks apart, each line behind `indent`; the last column is wrapped at `width`. */
+export function table(rows: readonly (readonly string[])[], width: number, indent = ''): readonly string[] {
   const widths: number[] = [];
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
-  return rows
-    .map((row) => `${indent}${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd())
-    .map((line) => `${line}\n`)
-    .join('');
+  return rows.map((row) => {
+    const last = row.length - 1;
+    const first = `${indent}${row
+      .slice(0, last)
+      .map((cell, i) => `${cell.padEnd(widths[i] ?? 0)}  `)
+      .join('')}`;
+    const text = row[last] ?? '';
+    return text === '' ? `${first.trimEnd()}\n` : paragraph(text, width, first, ' '.repeat(first.length));
+  });
 }

@@ -29,6 +29,9 @@ export function renderText(explanation: Explanation, options: RenderOptions = {}
   return new TextReport(explanation, Math.max(options.width ?? 80, 40), options.style ?? plain).render();
 }
 
+/** Columns for an instruction's bytes: eight of them. */
+const LONGEST_BYTES = 26;
+
 class TextReport {
   private readonly of: Explanation;
   private readonly width: number;
@@ -140,7 +143,7 @@ class TextReport {
             [name, entry, (frame as string).replace('mfn', 'frame'), flags] as string[],
         )
       : (rows as string[][]);
-    this.out += table(shown, '  ');
+    this.out += table(shown, this.width, '  ').join('');
     for (const level of walk.missing) this.out += `  ${this.style.dim(`L${level}: this line is missing`)}\n`;
     this.out += paragraph(rightsWords(walk), this.width, '  ');
     const notes = noteworthyFlags(walk);
@@ -157,11 +160,11 @@ class TextReport {
     const rows = shown.map(({ address, offset, bytes, intel, trapping }) => [
       trapping ? '->' : '',
       address === undefined ? hex(offset) : hex64(address),
-      bytes,
+      bytes.length > LONGEST_BYTES ? `${bytes.slice(0, LONGEST_BYTES - 3)}...` : bytes,
       intel,
     ]);
-    for (const [index, line] of table(rows, '  ').split('\n').slice(0, -1).entries())
-      this.out += `${shown[index]?.trapping ? this.style.bold(line) : line}\n`;
+    for (const [index, line] of table(rows, this.width, '  ').entries())
+      this.out += shown[index]?.trapping ? this.style.bold(line) : line;
   }
 
   private trace(): void {

@@ -4,7 +4,7 @@ import { PTE_US } from '../../abi/paging.js';
 import { hex, hex0x, hex64 } from '../../base/hex.js';
 import type { Case } from '../derive/case.js';
 import type { PlaceName } from '../derive/places.js';
-import { all, known, not, type Truth } from '../derive/truth.js';
+import { all, any, known, not, type Truth } from '../derive/truth.js';
 import type { CrashKind, CrashSystem } from '../facts.js';
 import type { Clue } from './diagnosis.js';
 
@@ -38,6 +38,14 @@ export const tablesAreWritable = ({ walk }: Case): Truth => known(walk, ({ writa
 export const entryIsReadOnly = ({ walk }: Case): Truth =>
   known(walk, ({ writable, outcome }) => (outcome === 'not-present' ? false : not(writable)));
 
+/** A large page of a running kernel's own image: mapped at boot, and never since. (A PV guest maps its image by 4 KiB pages.) */
+export const isStandingImage = (of: Case): Truth =>
+  all(
+    isSystem('linux')(of),
+    isAt('kernel-image')(of),
+    known(of.walk?.last, ({ large }) => large),
+  );
+
 /** A PV guest has not registered a handler: any fault is the end, tolerable or not. */
 export const nobodyHandles = ({ facts }: Case): Truth =>
   facts.system !== 'xen-guest' ? false : facts.crashCall === undefined ? undefined : facts.crashCall === 'entry.S';
@@ -66,4 +74,4 @@ export const pageFaultClue = (weight: number): Clue => ({
 export const lacksUser = ({ walk }: Case): Truth =>
   known(walk, ({ last }) => known(last, ({ entry, present }) => present && (entry & PTE_US) === 0n));
 
-export { all, known, not, type Truth };
+export { all, any, known, not, type Truth };

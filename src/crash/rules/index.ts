@@ -9,8 +9,9 @@ import {
   mappedSince,
   nullPointer,
   pageNotMapped,
-  userAddressNotMapped,
+  wildPointer,
 } from './not-mapped.js';
+import { cpuErratum, divisionByZero, msrAccess, segmentLoad, smap, smep } from './protections.js';
 import {
   executeNx,
   forbiddenAccess,
@@ -19,22 +20,40 @@ import {
   userBitMissing,
   xenPrivateAccess,
 } from './rights.js';
-import { staleRightsRaised } from './stale-rights-raised.js';
-import { staleUpperLevel } from './stale-upper-level.js';
+import {
+  badPageTableEntry,
+  dataRace,
+  declined32Bit,
+  failedAssertion,
+  noInit,
+  noRootDevice,
+  otherPanic,
+  outOfBounds,
+  outOfMemory,
+  stackCorruption,
+  undefinedBehaviour,
+  uninitialised,
+  useAfterFree,
+  warningOnly,
+} from './software-checks.js';
+import { badExceptionStack, firmwareCall, stackExhausted, wildJump } from './stacks-and-jumps.js';
+import { stalePagingStructure } from './stale-paging-structure.js';
+import { staleTlbEntry } from './stale-tlb-entry.js';
+import { hungTask, lockup } from './stuck.js';
 import { unexplained } from './unexplained.js';
 import { writeToPageTable } from './write-to-page-table.js';
 import { writeToReadOnlyPage } from './write-to-read-only-page.js';
 
 export const DIAGNOSES: readonly Diagnosis[] = [
-  staleRightsRaised,
+  staleTlbEntry,
   changedAfterFault,
-  staleUpperLevel,
+  stalePagingStructure,
   writeToPageTable,
   writeToReadOnlyPage,
   nullPointer,
   jumpThroughNull,
   kernelAreaNotMapped,
-  userAddressNotMapped,
+  wildPointer,
   mappedSince,
   pageNotMapped,
   executeNx,
@@ -43,22 +62,48 @@ export const DIAGNOSES: readonly Diagnosis[] = [
   userBitMissing,
   nonCanonical,
   forbiddenAccess,
+  stackExhausted,
+  badExceptionStack,
+  wildJump,
+  firmwareCall,
+  smap,
+  smep,
+  cpuErratum,
+  divisionByZero,
+  msrAccess,
+  segmentLoad,
+  declined32Bit,
+  badPageTableEntry,
+  failedAssertion,
+  useAfterFree,
+  outOfBounds,
+  undefinedBehaviour,
+  dataRace,
+  uninitialised,
+  stackCorruption,
+  outOfMemory,
+  noRootDevice,
+  noInit,
+  lockup,
+  hungTask,
+  warningOnly,
+  otherPanic,
   unexplained,
 ];
 
 /** Causes worth telling: a guess far behind the first is none. */
 const MOST_CAUSES = 5;
 
+/** A diagnosis that the text leaves open must have at least this to speak for it. */
+const LEAST_OPEN = 3;
+
 /** What the diagnoses make of the case, most likely first; never empty. Equal scores keep the table's order. */
 export function rank(of: Case): readonly Judgement[] {
   const judgements = DIAGNOSES.flatMap((diagnosis) => judge(diagnosis, of) ?? []);
   const ranked = judgements.sort((a, b) => b.score - a.score);
   const best = ranked[0]?.score ?? 0;
-  const told = ranked
-    .filter(
-      ({ diagnosis, score, open }) =>
-        diagnosis !== unexplained && score > 0 && (!open || (of.whole && score * 2 >= best)),
-    )
-    .slice(0, MOST_CAUSES);
+  const isWorthTelling = ({ diagnosis, score, open }: Judgement): boolean =>
+    diagnosis !== unexplained && score > 0 && (!open || (of.whole && score >= LEAST_OPEN && score * 2 >= best));
+  const told = ranked.filter(isWorthTelling).slice(0, MOST_CAUSES);
   return told.length > 0 ? told : ranked.filter(({ diagnosis }) => diagnosis === unexplained);
 }

@@ -10,6 +10,8 @@ import {
   isAt,
   isFetch,
   isPageFault,
+  isStandingImage,
+  isSystem,
   known,
   not,
   pageFaultClue,
@@ -57,6 +59,9 @@ const baseRegister = ({ operand, instruction, facts }: Case): string | undefined
   return name !== undefined && facts.registers?.[name] === 0n ? name : undefined;
 };
 
+const X86_EXC_GP = 13;
+const kasanNull = ({ facts }: Case): boolean => facts.accessWords?.hint === 'null-ptr-deref';
+
 export const nullPointer: Diagnosis = {
   id: 'null-pointer-dereference',
   verdict: ({ address }) =>
@@ -65,16 +70,28 @@ export const nullPointer: Diagnosis = {
       : `a null pointer was followed: the access was to a member at offset ${hex0x(address)}`,
   family: 'fault',
   requires: [
-    pageFaultClue(1),
     {
-      when: isAt('null-page'),
-      weight: 4,
-      says: ({ address }) => `the address ${hexAddress(address)} is an offset from zero`,
+      when: (of) => (of.facts.vector === X86_EXC_GP ? kasanNull(of) : isPageFault(of)),
+      weight: 1,
+      says: (of) =>
+        kasanNull(of)
+          ? 'KASAN looked the address up in its shadow, and says what it was'
+          : 'the exception is a page fault',
+      wanted: 'the line that names the exception',
     },
-    { when: (of) => not(isFetch(of)), weight: 0, says: '' },
+    {
+      when: (of) => kasanNull(of) || isAt('null-page')(of),
+      weight: 4,
+      says: (of) =>
+        kasanNull(of)
+          ? `"${of.facts.remarks?.find((remark) => remark.includes('null-ptr-deref'))}"`
+          : `the address ${hexAddress(of.address)} is an offset from zero`,
+    },
+    { when: (of) => isFetch(of) !== true, weight: 0, says: '' },
   ],
   clues: [
     { ...notPresentClue, wanted: 'the error code' },
+    { when: kasanNull, weight: 8, says: 'KASAN knows which address the shadow is of' },
     {
       when: (of) => (of.operand === undefined ? undefined : baseRegister(of) !== undefined),
       weight: 3,
@@ -160,9 +177,10 @@ export const kernelAreaNotMapped: Diagnosis = {
     { ...tablesAgree },
   ],
   clues: [
+    { when: isSystem('linux'), weight: -2, says: 'the kernel was running: its areas were set up' },
     {
       when: isAt('kasan-shadow'),
-      weight: 2,
+      weight: 4,
       says: ({ address }) =>
         `it is the shadow byte of ${hexAddress(address === undefined ? undefined : shadowed(address))}: instrumented code ran before KASAN's shadow was set up`,
     },
@@ -189,24 +207,51 @@ export const kernelAreaNotMapped: Diagnosis = {
   ],
 };
 
-export const userAddressNotMapped: Diagnosis = {
-  id: 'user-address-not-mapped',
-  verdict: "an access to an address in a program's half of the address space, where nothing is mapped",
+/** Areas of Linux that come and go while it runs: an address there that nothing maps is more often wrong than early. */
+const LIVING_AREAS = [
+  'kernel',
+  'kernel-directmap',
+  'kernel-vmalloc',
+  'kernel-modules',
+  'kernel-image',
+  'error-pointer',
+] as const;
+
+export const wildPointer: Diagnosis = {
+  id: 'wild-pointer',
+  verdict: 'a pointer led nowhere: nothing is mapped at its address',
   family: 'fault',
   requires: [
     pageFaultClue(1),
-    { when: isAt('user'), weight: 2, says: ({ address }) => `${hexAddress(address)} is in the programs' half` },
+    {
+      when: (of) =>
+        isAt('user', 'error-pointer')(of) ||
+        (of.facts.system === 'linux' ? isAt(...LIVING_AREAS)(of) : known(of.place, () => false)),
+      weight: 3,
+      says: ({ place, address }) => `${hexAddress(address)} lies in ${place?.words}`,
+    },
     { ...notPresentClue },
     { ...tablesAgree },
+    { when: (of) => isFetch(of) !== true, weight: 0, says: '' },
   ],
-  clues: [],
-  explanation: ({ mode }) =>
+  clues: [
+    {
+      when: isAt('error-pointer'),
+      weight: 2,
+      says: ({ address }) =>
+        `it is the error number ${BigInt.asIntN(64, address ?? 0n)} taken for a pointer: an IS_ERR() check is missing`,
+    },
+  ],
+  explanation: ({ mode, place }) =>
     mode.who === 'guest-user' || mode.who === 'user'
       ? 'A program touched memory that is not mapped, and its kernel could not deal with the fault.'
-      : 'A kernel followed a pointer whose value is a small or program-side number: a wild pointer, an integer used as a pointer, or an unchecked address from a program.',
-  next: () => ['Follow the register that held the address back to where it was loaded.'],
-  sources: ['SDM 3A "Page-Fault Exceptions" (§4.7)'],
-  examples: [],
+      : `The kernel followed a pointer to ${place?.words ?? 'nowhere'}, where no page is. The value was never a good pointer, or its object is gone: freed memory, an overwritten field, an index out of range, an address from a program that was not checked.`,
+  next: () => [
+    'Follow the register that held the address back to where it was loaded, and look at the object around it.',
+    'Build the kernel with CONFIG_KASAN: it finds the first wrong access, not the last.',
+  ],
+  sources: ['Linux arch/x86/mm/fault.c', 'SDM 3A "Page-Fault Exceptions" (§4.7)'],
+  examples: ['corpus/linux-2.6.32-xfs-wild-pointer-syslog.log', 'corpus/linux-4.14-chacha20-user-address.log'],
 };
 
 /** Any page fault that the tables agree with: the fallback when no other rule says more. */
@@ -240,7 +285,13 @@ export const mappedSince: Diagnosis = {
     { ...notPresentClue },
     { when: tablesMapIt, weight: 3, says: 'the tables as printed map the page', wanted: 'the end of the walk' },
   ],
-  clues: [],
+  clues: [
+    {
+      when: isStandingImage,
+      weight: -3,
+      says: "the kernel's image is mapped at boot, with large pages, and stays: nobody maps it in between",
+    },
+  ],
   explanation: () =>
     'The error code says that no translation was present; the walk, printed a little later, shows one. A stale TLB entry cannot explain it: the CPU never caches that something is absent. Another CPU mapped the page in between; or an upper-level entry was changed and the CPU still walked an old, freed table.',
   next: () => [

@@ -39,7 +39,7 @@ export const executeNx: Diagnosis = {
     },
     {
       when: forbidsExecution,
-      weight: 4,
+      weight: 8,
       says: (of) => `NX is set on the way: ${leafText(of)}`,
       wanted: 'the walk: whether an entry has NX',
     },
@@ -162,7 +162,7 @@ export const forbiddenAccess: Diagnosis = {
 };
 
 export const nonCanonical: Diagnosis = {
-  id: 'non-canonical-address',
+  id: 'non-canonical-pointer',
   verdict: 'an address that is none: bits 63 to 47 are not all equal',
   family: 'fault',
   requires: [

@@ -30,8 +30,8 @@ const otherDumpAgrees = ({ related, walk, page }: Case) =>
     return other !== undefined && other.index === own && (other.entry & 3n) === 3n;
   }) || undefined;
 
-export const staleRightsRaised: Diagnosis = {
-  id: 'stale-rights-raised',
+export const staleTlbEntry: Diagnosis = {
+  id: 'stale-tlb-entry',
   verdict: 'stale TLB entry: rights were raised in memory, and the CPU still held the old translation',
   family: 'stale-translation',
   requires: [

@@ -1,22 +1,38 @@
 // The stale copy is of an upper-level entry, in a paging-structure cache, and not of the leaf in the TLB.
 
-import { isAllowedByTables, pageFaultClue, wasForbidden } from './conditions.js';
+import {
+  all,
+  any,
+  isAllowedByTables,
+  isStandingImage,
+  pageFaultClue,
+  tablesMapIt,
+  wasForbidden,
+  wasNotPresent,
+} from './conditions.js';
 import type { Diagnosis } from './diagnosis.js';
 
-export const staleUpperLevel: Diagnosis = {
+export const stalePagingStructure: Diagnosis = {
   id: 'stale-paging-structure',
   verdict: 'stale paging-structure cache: an upper-level entry was changed, and the CPU still walked by the old one',
   family: 'stale-translation',
   requires: [
     pageFaultClue(0),
     {
-      when: wasForbidden,
-      weight: 1,
-      says: 'a translation was present and forbade the access',
+      when: (of) => any(all(wasForbidden(of), isAllowedByTables(of)), all(wasNotPresent(of), tablesMapIt(of))),
+      weight: 4,
+      says: (of) =>
+        wasNotPresent(of)
+          ? 'the CPU found no translation, and the tables in memory have one: it walked other tables than these'
+          : 'a translation forbade the access, and the tables in memory allow it at every level',
     },
-    { when: isAllowedByTables, weight: 3, says: 'the tables in memory allow it at every level' },
   ],
   clues: [
+    {
+      when: (of) => all(wasNotPresent(of), isStandingImage(of)),
+      weight: 4,
+      says: "the kernel's image is mapped at boot and stays: the entry was there, and the CPU did not come by it",
+    },
     {
       when: ({ handed, facts }) =>
         handed !== undefined ? handed.matchesWalk || undefined : facts.registers?.rsi === undefined ? undefined : false,
