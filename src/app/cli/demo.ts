@@ -13,8 +13,8 @@ import {
   type Staleness,
 } from '../../machine/index.js';
 import { runMatrix } from './matrix.js';
-import { policiesAsOptions, policiesToJson } from './policies.js';
-import { runSeed, type SeedRun } from './seed.js';
+import { policiesAsOptions } from './policies.js';
+import { runSeed, runToJson, type SeedRun } from './seed.js';
 import { runSeeds } from './seeds.js';
 import { count, heading, type Io, paragraph, type Style, styleFor, widthOf } from './terminal.js';
 
@@ -144,15 +144,4 @@ function compareWithReference(text: string): { readonly equal: boolean; readonly
         equal: false,
         words: `This is not the crash of 2013 (${REFERENCE}): of its ${real.length} lines, ${different.length === 1 ? 'line' : 'lines'} ${different.join(', ')} differ.`,
       };
-}
-
-/** What a script wants of a run. */
-export function runToJson(run: SeedRun): object {
-  return {
-    guest: run.settings.fixed ? 'fixed' : 'unfixed',
-    ...policiesToJson(run.settings),
-    ended: run.ended,
-    page: run.page ? { table: run.page.name, pfn: run.page.pfn.toString(16) } : null,
-    instructions: run.instructions,
-  };
 }

@@ -11,6 +11,7 @@ import {
   type MachineEvidence,
   type Staleness,
 } from '../../machine/index.js';
+import { policiesToJson } from './policies.js';
 
 /** As the 2013 console shows it: domain id, CPU and version string are configuration; everything else is computed. */
 export const SEED_HOST: HostConfig = {
@@ -88,6 +89,17 @@ export function runSeed(settings: SeedSettings): SeedRun {
     page: bootTableOf(end?.report),
     report: end?.report,
     evidence: machine.evidence,
+  };
+}
+
+/** What a script wants of a run. */
+export function runToJson(run: SeedRun): object {
+  return {
+    guest: run.settings.fixed ? 'fixed' : 'unfixed',
+    ...policiesToJson(run.settings),
+    ended: run.ended,
+    page: run.page ? { table: run.page.name, pfn: run.page.pfn.toString(16) } : null,
+    instructions: run.instructions,
   };
 }
 

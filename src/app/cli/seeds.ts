@@ -2,10 +2,9 @@
 // command that replays the first that did.
 
 import type { FlushPolicy, Staleness } from '../../machine/index.js';
-import { runToJson } from './demo.js';
 import { policiesAsOptions } from './policies.js';
 import { progressLine } from './progress.js';
-import { runSeed, type SeedRun } from './seed.js';
+import { runSeed, runToJson, type SeedRun } from './seed.js';
 import { count, type Io, styleFor } from './terminal.js';
 
 export interface SeedsOptions {
