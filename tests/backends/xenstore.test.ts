@@ -436,6 +436,20 @@ describe('transactions', () => {
     expect(guest.begin()).toBeGreaterThan(0);
   });
 
+  test('a transaction has bounds: what it looks at, and what it changes', () => {
+    const looking = new Guest();
+    const id = looking.begin();
+    let looked = 0;
+    while (looking.read(`data/n${looked}`, id) === '!ENOENT') looked++;
+    expect([looking.read('data/x', id), looked]).toEqual(['!ENOSPC', 1023]);
+    expect([looking.end(id), looking.read('name')]).toEqual([OK, 'guest']);
+    const writing = new Guest();
+    const other = writing.begin();
+    let replies = '';
+    for (let round = 0; round < 600; round++) replies = writing.write('data/x', `${round}`, other);
+    expect(replies).toBe('!ENOSPC');
+  });
+
   test('two guests’ transactions on one store: the second to commit tries again', () => {
     const store = new Store();
     const guest = new Guest(store);

@@ -24,10 +24,12 @@ const forToolstacks =
     return request.getUint32(4, true) === expected ? -EPERM : -EACCES;
   };
 
+/** The three that manage domains, the host and its platform. */
 export const domctl = forToolstacks(DOMCTL_VERSIONS);
 export const sysctl = forToolstacks(SYSCTL_VERSIONS);
 export const platform_op = forToolstacks(PLATFORM_VERSIONS);
 
+/** Only dom0 may load another kernel. */
 export const kexec_op: Hypercall = () => -EPERM;
 
 /** Performance counters are off unless the host's administrator turns them on; 4.1 did not know the call. */
