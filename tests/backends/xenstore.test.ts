@@ -446,7 +446,7 @@ describe('transactions', () => {
     const writing = new Guest();
     const other = writing.begin();
     let replies = '';
-    for (let round = 0; round < 600; round++) replies = writing.write('data/x', `${round}`, other);
+    for (let round = 0; round < 1100; round++) replies = writing.write('data/x', `${round}`, other);
     expect(replies).toBe('!ENOSPC');
   });
 
