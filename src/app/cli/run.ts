@@ -151,6 +151,7 @@ function machineConfig(kernel: string, options: RunOptions): MachineConfig {
     initrd: options.initrd === undefined ? undefined : readInput(options.initrd, 'initrd'),
     commandLine: options.append ?? '',
     pages,
+    vcpus: 1,
     staleness,
     flush,
     seed: options.seed ?? 1,

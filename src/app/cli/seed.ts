@@ -69,6 +69,7 @@ export function runSeed(settings: SeedSettings): SeedRun {
     initrd,
     commandLine: '',
     pages: SEED.pages,
+    vcpus: 1,
     staleness: settings.staleness,
     flush: settings.flush,
     seed: settings.seed,
