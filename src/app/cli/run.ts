@@ -41,7 +41,7 @@ export async function runCommand(kernel: string, options: RunOptions, io: Io): P
   const interactive = io.stdin.isTTY === true;
   // Read whole before the run starts, so that the run does not depend on when a line happened to arrive.
   const input = interactive ? undefined : await readAll(io.stdin);
-  const machine = new Machine(config);
+  const machine = startMachine(kernel, config);
   const console = options.json ? io.stderr : io.stdout;
   const watcher = new TextWatcher(options.until);
   let shown = '';
@@ -158,6 +158,16 @@ function machineConfig(kernel: string, options: RunOptions): MachineConfig {
     host: defaultHost(options.xen ?? (flush.accidental === 'xen-4.1' ? '4.1' : '4.17')),
     name: options.name,
   };
+}
+
+/** What is wrong with a kernel is said with its file's name in front. */
+function startMachine(kernel: string, config: MachineConfig): Machine {
+  try {
+    return new Machine(config);
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${kernel}: ${error.message}`, { cause: error });
+    throw error;
+  }
 }
 
 function readInput(path: string, what: string): Uint8Array {
