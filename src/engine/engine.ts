@@ -127,7 +127,6 @@ export class Engine {
     this.#view = new DataView(buffer);
     this.#bytes = new Uint8Array(buffer);
     this.#fastTlb = new FastTlb(this.#words);
-    this.#fastTlb.dropAll();
     this.#words.fill(-1, WRONG_PATH_CONTEXT >>> 2, (WRONG_PATH_CONTEXT + PREDICTOR) >>> 2);
     // Weakly taken: a branch that was never seen is more often a loop's than not.
     this.#bytes.fill(2, LIVE_CONTEXT + PREDICTOR, LIVE_CONTEXT + PREDICTOR + PREDICTOR_ENTRIES);

@@ -174,9 +174,6 @@ export class Code implements Sink {
   store(op: StoreOp, offset = 0): void {
     this.#memory(STORES[op], offset);
   }
-  drop(): void {
-    this.#bytes.byte(0x1a);
-  }
 
   // ---- control
 

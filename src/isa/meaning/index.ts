@@ -83,4 +83,4 @@ export {
 export { rcl, rcr, rol, ror, sar, shl, shld, shr, shrd } from './shifts.js';
 export { enter, leave, pop, popf, push, pushf } from './stack.js';
 export { cmps, lods, movs, scas, stos } from './strings.js';
-export { cpuid, rdtsc, rdtscp, sgdt, sidt, sldt, smsw, str, xgetbv } from './system.js';
+export { cpuid, lfence, rdtsc, rdtscp, sgdt, sidt, sldt, smsw, str, xgetbv } from './system.js';

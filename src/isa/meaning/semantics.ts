@@ -49,7 +49,8 @@ export interface Variable {
  * What only the platform knows. Arguments and answers:
  * `cpuid` leaf, subleaf → eax, ebx, ecx, edx · `tsc` → count · `tscAux` → TSC_AUX · `xgetbv` index → known (1), value ·
  * `descriptor` selector → found (1), the descriptor's 8 bytes · `gdt`, `idt` → limit, base · `ldtr`, `tr`, `msw` → value ·
- * `divideUnsigned`, `divideSigned` high, low, divisor (64 bits each) → fits (1), quotient, remainder.
+ * `divideUnsigned`, `divideSigned` high, low, divisor (64 bits each) → fits (1), quotient, remainder · `barrier` → nothing:
+ * asking, like asking for anything but a division, keeps speculation from going on behind the instruction.
  */
 export type Service =
   | 'cpuid'
@@ -63,7 +64,8 @@ export type Service =
   | 'tr'
   | 'msw'
   | 'divideUnsigned'
-  | 'divideSigned';
+  | 'divideSigned'
+  | 'barrier';
 
 export interface Semantics {
   // ---- what the form of the instruction says: constants while code is generated
