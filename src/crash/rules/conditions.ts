@@ -35,8 +35,16 @@ export const isAllowedByTables = ({ allowed }: Case): Truth => allowed;
 export const tablesMapIt = ({ walk }: Case): Truth =>
   known(walk, ({ outcome }) => (outcome === 'open' ? undefined : outcome === 'maps'));
 export const tablesAreWritable = ({ walk }: Case): Truth => known(walk, ({ writable }) => writable);
-export const entryIsReadOnly = ({ walk }: Case): Truth =>
-  known(walk, ({ writable, outcome }) => (outcome === 'not-present' ? false : not(writable)));
+/** A right that a walk to its end denies; open where lines that could end it sooner are lost. */
+const denies =
+  (right: 'writable' | 'user' | 'executable') =>
+  ({ walk }: Case): Truth =>
+    known(walk, (shown) =>
+      shown.outcome === 'maps' ? not(shown[right]) : shown.outcome === 'not-present' ? false : undefined,
+    );
+export const entryIsReadOnly = denies('writable');
+export const entryForbidsExecution = denies('executable');
+export const entryIsForKernel = denies('user');
 
 /** A large page of a running kernel's own image: mapped at boot, and never since. (A PV guest maps its image by 4 KiB pages.) */
 export const isStandingImage = (of: Case): Truth =>

@@ -1,8 +1,9 @@
 // Faults that a present entry's other rights explain: no-execute, user bits, reserved bits, Xen's own area.
 
 import { hex64 } from '../../base/hex.js';
-import type { Case } from '../derive/case.js';
 import {
+  entryForbidsExecution,
+  entryIsForKernel,
   errorCodeText,
   hexAddress,
   isAt,
@@ -16,8 +17,6 @@ import {
   wasForbidden,
 } from './conditions.js';
 import type { Diagnosis } from './diagnosis.js';
-
-const forbidsExecution = ({ walk }: Case) => known(walk, ({ executable }) => not(executable));
 
 export const executeNx: Diagnosis = {
   id: 'execute-nx',
@@ -38,7 +37,7 @@ export const executeNx: Diagnosis = {
       wanted: 'the error code',
     },
     {
-      when: forbidsExecution,
+      when: entryForbidsExecution,
       weight: 8,
       says: (of) => `NX is set on the way: ${leafText(of)}`,
       wanted: 'the walk: whether an entry has NX',
@@ -120,7 +119,7 @@ export const userBitMissing: Diagnosis = {
     },
     { when: ({ mode }) => known(mode.cpl, (cpl) => cpl === 3), weight: 1, says: 'the access came from CPL 3' },
     {
-      when: ({ walk }) => known(walk, ({ user }) => not(user)),
+      when: entryIsForKernel,
       weight: 3,
       says: ({ walk }) =>
         `US is clear at level ${walk?.steps.find(({ flags }) => !flags.some(({ name }) => name === 'US'))?.level}: only CPL 0 to 2 may touch the page`,
