@@ -151,7 +151,8 @@ function survives(api, text) {
     if (crash.causes.some(({ score }, i) => i > 0 && score > crash.causes[i - 1].score))
       throw new LawBroken('causes out of order', text);
   }
-  if (reading.noise > reading.lines + 6) throw new LawBroken(`${reading.noise} noise lines of ${reading.lines}`, text);
+  if (reading.noise < 0 || reading.noise > reading.lines)
+    throw new LawBroken(`${reading.noise} noise lines of ${reading.lines}`, text);
   const found = api.scan(text).crashes.length > 0;
   if (found !== reading.crashes.length > 0)
     throw new LawBroken('contains a crash, but none was explained (or the reverse)', text);
