@@ -3,6 +3,7 @@
 
 import type { CrashReport } from '../abi/crash-report.js';
 import { VECTORS } from '../abi/exceptions.js';
+import { GPR_NAMES } from '../abi/registers.js';
 import { invariant } from '../base/failures.js';
 import { hex, hex64, hexBytes } from '../base/hex.js';
 import { buildCase, type Case } from './derive/case.js';
@@ -22,7 +23,7 @@ import type {
   RegisterNote,
   WalkFacts,
 } from './explanation.js';
-import type { CrashKind, Facts } from './facts.js';
+import type { CrashKind, Facts, StatedCode, WordRegister } from './facts.js';
 import type { MachineEvidence } from './machine-evidence.js';
 import { print } from './print.js';
 import { inWords, type Judgement } from './rules/diagnosis.js';
@@ -58,13 +59,19 @@ export function explainAll(crashes: readonly Evidence[], options: ExplainOptions
   );
 }
 
+export interface ReportOptions extends Omit<ExplainOptions, 'machine'> {
+  /** The guest's code around rip, which Xen's dumps do not have; `trap` is the offset of rip. */
+  readonly code?: StatedCode | undefined;
+}
+
 /** Explains a report of Paravane's own machine, with what the machine saw besides. */
 export function explainReport(
   report: CrashReport,
   machine?: MachineEvidence,
-  options: Omit<ExplainOptions, 'machine'> = {},
+  options: ReportOptions = {},
 ): Explanation {
-  return explainFacts(factsOf(report), { ...options, machine });
+  const facts = factsOf(report);
+  return explainFacts(options.code === undefined ? facts : { ...facts, code: options.code }, { ...options, machine });
 }
 
 /** What a report's text states, and the segment bases, which not every form prints. */
@@ -271,6 +278,7 @@ function registerNotes(of: Case): readonly RegisterNote[] {
           ? 'the faulting address'
           : `the faulting address is ${offset < 0n ? '-' : '+'}${hex(offset < 0n ? -offset : offset)} from here`,
     });
+  notes.push(...operandRegisters(of).filter(({ register }) => !notes.some((note) => note.register === register)));
   if (handed !== undefined) {
     notes.push({
       register: handed.register,
@@ -295,6 +303,21 @@ function registerNotes(of: Case): readonly RegisterNote[] {
       says: `counter of ${idiom.name}${idiom.turn === 'first' ? ': first turn' : ''}`,
     });
   return notes;
+}
+
+/** Base and index of the faulting operand. */
+function operandRegisters({ operand, instruction, facts }: Case): RegisterNote[] {
+  const memory = operand?.access.operand === undefined ? undefined : instruction?.operands[operand.access.operand];
+  if (memory?.kind !== 'memory') return [];
+  const parts = [
+    [memory.base, 'base of the operand'],
+    [memory.index, `index of the operand, times ${memory.scale}`],
+  ] as const;
+  return parts.flatMap(([number, says]) => {
+    const register = GPR_NAMES[number] as WordRegister | undefined;
+    const value = register && facts.registers?.[register];
+    return register === undefined || value === undefined ? [] : [{ register, value, says }];
+  });
 }
 
 const causeOf = (

@@ -109,7 +109,8 @@ export function buildCase(facts: Facts, options: CaseOptions = {}): Case {
       : disassemble(facts.code, { rip: facts.registers?.rip, symbol: options.symbol });
   const instruction = disassembly?.trapping;
   const effects = instruction && effectsOf(instruction, knownRegisters(facts, instruction, frame));
-  const operand = operandOf(effects, address, page, isPageFault);
+  // A fault on fetching the instruction comes before anything it does.
+  const operand = errorCode?.fetch ? undefined : operandOf(effects, address, page, isPageFault);
   const { access, accessSource } = accessOf(facts, errorCode, operand);
   const place =
     address === undefined && page === undefined ? undefined : placeOf(address ?? (page as bigint), facts.system);

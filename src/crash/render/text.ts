@@ -168,11 +168,14 @@ class TextReport {
   }
 
   private trace(): void {
-    const certain = this.of.trace.filter((line) => line.certain && line.symbol !== undefined);
-    if (certain.length === 0) return;
-    this.heading('Called from');
+    const named = this.of.trace.filter(({ symbol }) => symbol !== undefined);
+    const certain = named.filter((line) => line.certain);
+    // A trace that only guesses (Xen without frame pointers) is better than none.
+    const shown = certain.length > 1 ? certain : named;
+    if (shown.length < 2) return;
+    this.heading(shown === certain ? 'Called from' : 'Called from, as far as the stack tells');
     this.out += paragraph(
-      certain
+      shown
         .slice(0, 12)
         .map(({ symbol }) => symbol)
         .join(' < '),
