@@ -118,3 +118,41 @@ test('a lone line of a walk is explained for what it is', () => {
   expect(explanation?.walk?.levels[0]?.flags.map(({ name }) => name)).toContain('bit 52');
   expect(explanation?.verdict.id).toBe('unexplained');
 });
+
+describe('several writers at once', () => {
+  const oops = (caller: string, address: string, symbol: string): string[] => [
+    `[  100.000001][ ${caller}] BUG: kernel NULL pointer dereference, address: ${address}`,
+    `[  100.000002][ ${caller}] #PF: supervisor read access in kernel mode`,
+    `[  100.000003][ ${caller}] #PF: error_code(0x0000) - not-present page`,
+    `[  100.000004][ ${caller}] PGD 0 P4D 0`,
+    `[  100.000005][ ${caller}] Oops: 0000 [#1] SMP PTI`,
+    `[  100.000006][ ${caller}] RIP: 0010:${symbol}+0x10/0x20`,
+    `[  100.000007][ ${caller}] ---[ end trace 0000000000000000 ]---`,
+  ];
+  const braid = (...texts: readonly (readonly string[])[]): string =>
+    Array.from({ length: Math.max(...texts.map(({ length }) => length)) }, (_, n) => texts.flatMap((t) => t[n] ?? []))
+      .flat()
+      .join('\n');
+
+  test('tasks of one kernel, told apart by printk caller ids', () => {
+    const { crashes } = explain(
+      braid(oops('T100', '0000000000000010', 'first'), oops('T200', '0000000000000020', 'second')),
+    );
+    expect(crashes.map(({ access, crash }) => [access?.address, crash.symbol])).toEqual([
+      [0x10n, 'first+0x10/0x20'],
+      [0x20n, 'second+0x10/0x20'],
+    ]);
+  });
+
+  test('Xen and a kernel', () => {
+    const { crashes } = explain(braid(FULL.split('\n'), oops('C3', '0000000000000018', 'other')));
+    expect(crashes.map(({ crash }) => crash.system).sort()).toEqual(['linux', 'xen-guest']);
+    expect(crashes.find(({ crash }) => crash.system === 'xen-guest')?.verdict.id).toBe('stale-tlb-entry');
+  });
+
+  test("a guest's Xen inside a Xen", () => {
+    const inner = FULL.split('\n').map((line) => `(d6) ${line}`);
+    const { crashes } = explain(braid(LOG.split('\n'), inner));
+    expect(crashes.map(({ crash }) => crash.domain).sort()).toEqual([244, 7]);
+  });
+});

@@ -128,7 +128,7 @@ class TextReport {
     const { walk } = this.of;
     if (walk === undefined) return;
     this.heading('The page-table walk');
-    if (walk.address !== undefined) this.out += `  ${splitAddress(walk.address)}\n`;
+    if (walk.address !== undefined) this.out += paragraph(splitAddress(walk.address), this.width, '  ', '    ');
     const rows = walk.levels.map((level, depth) => [
       `${'  '.repeat(depth)}${depth === 0 ? '' : '└ '}L${level.level}${level.index === undefined ? '' : `[${hex(level.index, 3)}]`}`,
       hex64(level.entry),
