@@ -18,7 +18,7 @@ import { invariant } from '../base/failures.js';
 import { hex, hex64 } from '../base/hex.js';
 import { random } from '../base/random.js';
 import { type BuiltDomain, buildDomain, readKernel } from '../builder/index.js';
-import type { MachineEvidence } from '../crash/index.js';
+import { type Explanation, explainReport, type MachineEvidence, type StatedCode } from '../crash/index.js';
 import { Engine, type EngineHost, type Exit, type Vcpu } from '../engine/index.js';
 import {
   FrameAllocator,
@@ -35,6 +35,7 @@ import {
   type DomainEnd,
   Hypervisor,
   hypercallName,
+  peekGuest,
   readDescriptor,
   systemRegisters,
   type XenVcpu,
@@ -54,6 +55,8 @@ const XEN_SPARE_FRAMES = 512;
 const MAX_MFN = 0x100_0000;
 /** The wall clock when a machine starts: the morning of the seed's commit. A constant, so that runs repeat. */
 const BOOT_WALL_NS = 1_364_566_856_000_000_000n;
+/** How much code an explanation shows: what Linux shows behind the trap. */
+const CODE_BYTES = 21;
 /** Instructions that a vCPU runs before the next one has its turn. */
 const TURN = 10_000;
 /** Instructions between two looks at what dom0 has to do unasked (a guest need not say that it has taken input). */
@@ -197,13 +200,31 @@ export class Machine {
   get evidence(): MachineEvidence | undefined {
     const report = this.ended?.report;
     const use = report?.walk && this.#history.staleUse(report.vcpu, vaddr(report.walk.vaddr));
-    return use && evidenceOf(use, (address) => this.#nameOf(address));
+    return use && evidenceOf(use, (address) => this.symbols.format(address));
+  }
+
+  /** What an expert makes of the crash, with all that the machine knows; `replay` is the command that runs it again. */
+  explain(replay?: string): Explanation | undefined {
+    const report = this.ended?.report;
+    if (!report) return undefined;
+    const evidence = this.evidence && { ...this.evidence, ...(replay !== undefined && { replay }) };
+    return explainReport(report, evidence, {
+      symbol: (address) => this.symbols.format(address),
+      code: this.#codeAt(report.vcpu, report.registers.rip),
+    });
+  }
+
+  /** The bytes of the instruction at rip and of some behind it, if the guest's tables still map them. */
+  #codeAt(index: number, rip: bigint): StatedCode | undefined {
+    const vcpu = this.#domain.vcpus[index];
+    const bytes = vcpu && peekGuest(vcpu, rip, CODE_BYTES);
+    return bytes && { runs: [{ offset: 0, bytes: [...bytes] }], trap: 0 };
   }
 
   /** The registers, as names and texts, of the vCPU whose turn it is. */
   registers(): readonly { readonly name: string; readonly value: string }[] {
     const { cpu } = this.#current;
-    const place = this.#nameOf(cpu.rip);
+    const place = this.symbols.format(cpu.rip);
     return [
       { name: 'rip', value: hex64(cpu.rip) + (place === undefined ? '' : ` ${place}`) },
       { name: 'rflags', value: hex64(cpu.rflags) },
@@ -313,10 +334,6 @@ export class Machine {
   #handle(exit: Exit, vcpu: XenVcpu): void {
     if (exit.reason === 'syscall') this.#hypervisor.syscall(vcpu);
     else if (exit.reason === 'exception') this.#hypervisor.exception(vcpu, exit.exception);
-  }
-
-  #nameOf(address: bigint): string | undefined {
-    return this.symbols.format(address);
   }
 
   // ---- wiring

@@ -188,7 +188,8 @@ class TextReport {
     const { machine } = this.of;
     if (machine === undefined) return;
     this.list('What the machine saw', machine.story, same);
-    if (machine.evidence.replay !== undefined) this.out += `  again: ${machine.evidence.replay}\n`;
+    if (machine.evidence.replay !== undefined)
+      this.out += `  Again, to the instruction:\n    ${machine.evidence.replay}\n`;
   }
 
   private causes(): void {
