@@ -35,7 +35,7 @@ export const stalePagingStructure: Diagnosis = {
     },
     {
       when: ({ handed, facts }) =>
-        handed !== undefined ? handed.matchesWalk || undefined : facts.registers?.rsi === undefined ? undefined : false,
+        handed?.matchesWalk ? true : handed !== undefined || facts.registers?.rsi === undefined ? undefined : false,
       weight: -2,
       says: 'it is the leaf entry that was just changed, as the registers show',
     },
