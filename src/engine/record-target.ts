@@ -7,8 +7,15 @@ import { invariant } from '../base/failures.js';
 import { I32, I64 } from '../isa/meaning/expression.js';
 import type { Bits } from '../isa/meaning/semantics.js';
 import type { OperandForm } from './form.js';
-import { loadOp, type RegisterReference, type SlowFunctions, storeOp, type Target } from './generator.js';
-import { EXIT, ExitCode, gprAddress, PAGE, PREDICTOR, SEGMENT_BASES } from './layout.js';
+import {
+  loadOp,
+  type RegisterReference,
+  type SlowFunctions,
+  storeOp,
+  type Target,
+  type VectorReference,
+} from './generator.js';
+import { EXIT, ExitCode, gprAddress, PAGE, PREDICTOR, SEGMENT_BASES, xmmAddress } from './layout.js';
 import * as record from './record.js';
 import type { Code, FunctionType, Label } from './wasm/code.js';
 
@@ -61,6 +68,12 @@ export abstract class RecordTarget implements Target {
     // A 32-bit result clears the upper half.
     (bits === 32 ? value.low().wide() : value).emit(this.code);
     this.code.store(bits === 32 ? 'i64.store' : storeOp(bits), offset);
+  }
+
+  pushVectorAddress(reference: VectorReference): number {
+    if ('operand' in reference) return this.#pushRegisterAddress(reference);
+    this.code.constant32(0);
+    return xmmAddress(reference.xmm);
   }
 
   immediate(index: number): I64 {

@@ -25,7 +25,7 @@ import {
   type Operand,
   RIP as RIP_BASE,
 } from '../isa/instruction.js';
-import { gprAddress, PREDICTOR_ENTRIES, ZERO } from './layout.js';
+import { gprAddress, PREDICTOR_ENTRIES, x87Address, xmmAddress, ZERO } from './layout.js';
 
 export const RECORD_BYTES = 32;
 export const HANDLER = 0;
@@ -86,6 +86,12 @@ export function writeRecord(
     switch (operand.kind) {
       case 'register': {
         const address = gprAddress(operand.register) + (operand.high ? 1 : 0);
+        view.setUint16(record + REGISTER_FIELDS[registers++]!, address, true);
+        break;
+      }
+      case 'xmm':
+      case 'mm': {
+        const address = operand.kind === 'xmm' ? xmmAddress(operand.register) : x87Address(operand.register);
         view.setUint16(record + REGISTER_FIELDS[registers++]!, address, true);
         break;
       }

@@ -26,6 +26,8 @@ export interface RowOptions {
   readonly condition?: number;
   readonly silent?: boolean;
   readonly alias?: boolean;
+  /** Unless given, that of the operands: MMX where there is one of its registers, else SSE, else integer. */
+  readonly unit?: Row['unit'];
 }
 
 /** A row before it has its place in the table. */
@@ -40,22 +42,35 @@ export function row(
   options: RowOptions = {},
 ): UnplacedRow {
   const operands = operandText === '' ? [] : operandText.split(',').map(parseOperand);
+  const encoding = parseEncoding(encodingText, operands);
   return {
     mnemonic,
     operandText,
     encodingText,
     operands,
-    encoding: parseEncoding(encodingText, operands),
+    encoding,
     means,
     condition: options.condition ?? -1,
     lockable: options.lock ?? false,
     repeats: options.repeats ?? 'none',
-    sizing: options.sizing ?? (isByteForm(operands) ? 'byte' : 'prefix'),
+    sizing: options.sizing ?? usualSizing(operands, encoding),
+    unit: options.unit ?? unitOf(operands),
     privilege: options.privilege ?? 'none',
     cpuid: options.cpuid,
     silent: options.silent ?? false,
     alias: options.alias ?? false,
   };
+}
+
+/** The operand size where the row does not say. Vector instructions have none, but where a general register has one. */
+function usualSizing(operands: readonly OperandSpec[], encoding: Encoding): Row['sizing'] {
+  if (unitOf(operands) === 'integer') return isByteForm(operands) ? 'byte' : 'prefix';
+  return encoding.operandSize !== 0 || operands.some(({ width }) => width === 'y') ? 'prefix' : 'f64';
+}
+
+function unitOf(operands: readonly OperandSpec[]): Row['unit'] {
+  if (operands.some(({ source }) => /^[PQN]$/.test(source))) return 'mmx';
+  return operands.some(({ source }) => /^[VWU]$/.test(source)) ? 'sse' : 'integer';
 }
 
 /** Works on bytes whatever the prefixes say: an operand of width b, and none whose width follows the prefixes. */
@@ -79,7 +94,7 @@ const FIXED_OPERANDS: Readonly<Record<string, readonly [OperandSource, OperandWi
 function parseOperand(text: string): OperandSpec {
   const fixed = FIXED_OPERANDS[text];
   if (fixed) return { text, source: fixed[0], width: fixed[1], fixed: fixed[2] };
-  const letters = /^([ERMGSCDZIJOXYB])(dq|[bwdqvzyps])?(s?)$/.exec(text);
+  const letters = /^([ERMGSCDZIJOXYBTVWUPQN])(dq|ps|pd|ss|sd|fx|[bwdqvzyps])?(s?)$/.exec(text);
   invariant(letters, `${text} is an operand in the SDM's letters`);
   const [, letter, width, signExtended] = letters;
   invariant(!signExtended || letter === 'I', `only an immediate says that it is sign-extended, not ${text}`);
@@ -136,7 +151,7 @@ function parseModrm(text: string | undefined, operands: readonly OperandSpec[]):
   const [mod, reg, rm] = fields;
   const bits = fields.join('');
   const sources = operands.map(({ source }) => source);
-  const registerOnly = mod === '11' || sources.includes('R');
+  const registerOnly = mod === '11' || sources.some((source) => /^[RUN]$/.test(source));
   const form = mod === 'mm' ? 'ignored' : registerOnly ? 'register' : sources.includes('M') ? 'memory' : 'either';
   invariant(reg?.length === 3 && rm?.length === 3, `${text} is a ModRM byte`);
   return {

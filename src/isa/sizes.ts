@@ -11,11 +11,17 @@ export function widthBytes(width: OperandWidth, operandSize: IntegerSize): numbe
     case 'w':
       return 2;
     case 'd':
+    case 'ss':
       return 4;
     case 'q':
+    case 'sd':
       return 8;
     case 'dq':
+    case 'ps':
+    case 'pd':
       return 16;
+    case 'fx':
+      return 512;
     case 'v':
       return operandSize;
     case 'z':

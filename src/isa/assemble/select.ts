@@ -86,11 +86,13 @@ function takes(row: Row, { operands }: Statement): boolean {
 
 const TAKEN_BY = {
   value: ['I', 'Is', 'J', 'one'],
-  reference: ['E', 'M', 'O'],
+  reference: ['E', 'M', 'O', 'W', 'Q', 'T'],
   register: ['E', 'R', 'G', 'Z', 'fixed-register'],
   segment: ['S', 'fixed-segment'],
   control: ['C'],
   debug: ['D'],
+  xmm: ['V', 'W', 'U'],
+  mm: ['P', 'Q', 'N'],
 } as const satisfies Record<string, readonly OperandSource[]>;
 
 function takesKind(spec: OperandSpec | undefined, operand: StatementOperand): boolean {

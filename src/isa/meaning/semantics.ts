@@ -6,9 +6,9 @@
 // The rule of precise faults: everything that can fault (reading and modifying memory, `raiseIf`, `checkTarget`) comes
 // before the first change of a register or of flags. A generator checks this and refuses a meaning that breaks it.
 // Sources: SDM 1 "Basic Execution Environment" (§3), SDM 2 "Instruction Format"; lazy flags: flags.ts.
-// Leaves out vector and x87 state, which come as further locations.
 
 import type { I32, I64 } from './expression.js';
+import type { V128 } from './vector.js';
 
 /** Writes down what an instruction does. */
 export type Meaning = (cpu: Semantics) => void;
@@ -39,6 +39,18 @@ export interface Modification {
   write(value: I64): void;
 }
 
+/** A size in bits of a vector, or of the part of one that is used. */
+export type VectorBits = Bits | 128;
+
+/** An XMM or MMX register, or a place in memory, as a vector. */
+export interface VectorLocation {
+  readonly bits: VectorBits;
+  /** The value, zero-extended. */
+  read(): V128;
+  /** Stores the low `bits` bits and leaves the rest of a register alone. Memory may fault. */
+  write(value: V128): void;
+}
+
 /** A value that changes while an instruction runs (ENTER's pointers). */
 export interface Variable {
   get(): I64;
@@ -64,6 +76,9 @@ export type Service =
   | 'msw'
   | 'divideUnsigned'
   | 'divideSigned';
+
+/** Whether 16 bytes of memory must begin at a multiple of 16, or raise #GP(0). */
+export type Alignment = 'aligned' | 'unaligned';
 
 export interface Semantics {
   // ---- what the form of the instruction says: constants while code is generated
@@ -96,6 +111,16 @@ export interface Semantics {
   linearAddress(address: I64, segment: AccessSegment): I64;
   /** Memory at an effective address. */
   memory(address: I64, bits: Bits, segment: AccessSegment): Location;
+  /** An operand as a vector. 16 bytes of memory are aligned, unless it says otherwise. */
+  vector(index: number, alignment?: Alignment): VectorLocation;
+  /** Whether the operand is an MMX register. */
+  isMmx(index: number): boolean;
+  /** An XMM register by number. */
+  xmm(register: number): VectorLocation;
+  /** Memory at an effective address, as a vector. */
+  vectorMemory(address: I64, bits: VectorBits, segment: AccessSegment, alignment?: Alignment): VectorLocation;
+  readMxcsr(): I64;
+  writeMxcsr(value: I64): void;
   readSelector(segment: number): I64;
   writeSelector(segment: number, selector: I64): void;
   /** The number of a segment-register operand: ES 0 … GS 5. */
@@ -108,6 +133,7 @@ export interface Semantics {
   /** The expression's value, worked out here, for any number of uses. */
   keep(value: I64): I64;
   keepBit(value: I32): I32;
+  keepVector(value: V128): V128;
   variable(initial: I64): Variable;
   when(condition: I32, then: () => void, otherwise?: () => void): void;
   /** Runs `body`, and again for as long as the condition that it returns is not 0. */

@@ -7,3 +7,4 @@ export * from './convert.js';
 export * from './format.js';
 export * from './rounding.js';
 export * as scalar from './scalar.js';
+export * from './transcendental.js';
