@@ -20,7 +20,7 @@ export type OperandForm =
   | { readonly kind: 'memory'; readonly bits: VectorBits; readonly shape: AddressShape }
   | { readonly kind: 'immediate'; readonly bits: Bits }
   | { readonly kind: 'relative' }
-  | { readonly kind: 'segment'; readonly register: number }
+  | { readonly kind: 'segment' | 'st'; readonly register: number }
   | { readonly kind: 'other' };
 
 export interface Form {
@@ -61,7 +61,8 @@ function operandForm(operand: Operand, { width }: OperandSpec, addressSize: 4 | 
     case 'relative':
       return { kind: 'relative' };
     case 'segment':
-      return { kind: 'segment', register: operand.register };
+    case 'st':
+      return { kind: operand.kind, register: operand.register };
     default:
       return { kind: 'other' };
   }
@@ -98,6 +99,8 @@ export function formKey(form: Form): string {
         return `i${operand.bits}`;
       case 'segment':
         return `s${operand.register}`;
+      case 'st':
+        return `st${operand.register}`;
       default:
         return operand.kind;
     }

@@ -10,8 +10,8 @@
 // The rule of precise faults (semantics.ts) is checked here, when code is generated: an operation that may fault after a
 // register or a flag was written is an EmulatorBug.
 
-import { X86_EXC_GP, X86_EXC_MF, X86_EXC_NM } from '../abi/exceptions.js';
-import { FS, RAX } from '../abi/registers.js';
+import { X86_EXC_GP, X86_EXC_MF, X86_EXC_NM, X86_EXC_XM } from '../abi/exceptions.js';
+import { CS, FS, RAX } from '../abi/registers.js';
 import { PAGE_SHIFT } from '../base/addresses.js';
 import { invariant } from '../base/failures.js';
 import { I32, I64 } from '../isa/meaning/expression.js';
@@ -26,6 +26,8 @@ import type {
   Variable,
   VectorBits,
   VectorLocation,
+  VectorVariable,
+  X87Word,
 } from '../isa/meaning/semantics.js';
 import { V128 } from '../isa/meaning/vector.js';
 import type { Form, OperandForm } from './form.js';
@@ -47,7 +49,13 @@ import {
   TLB_ENTRY_SHIFT,
   TLB_VALUE,
   WRITE_TLB,
+  X87_CODE_SEGMENT,
+  X87_CONTROL,
+  X87_DATA_SEGMENT,
   X87_EXPONENT,
+  X87_INSTRUCTION,
+  X87_OPCODE,
+  X87_OPERAND,
   X87_STATUS,
   X87_TAGS,
 } from './layout.js';
@@ -109,6 +117,12 @@ export interface Target {
   readState(address: number): I64;
   writeState(address: number, value: I64): void;
   nextRip(): I64;
+  /** The address of the instruction. */
+  rip(): I64;
+  /** The opcode that the x87 remembers. */
+  x87Opcode(): I64;
+  /** The selector of the memory operand's segment. */
+  operandSelector(): I64;
   branch(condition: I32 | undefined): void;
   jump(target: I64): void;
   again(condition: I32): void;
@@ -132,6 +146,17 @@ const STORES: Readonly<Record<Bits, StoreOp>> = {
 };
 export const loadOp = (bits: Bits, signed: boolean): LoadOp => LOADS[bits][signed ? 1 : 0];
 export const storeOp = (bits: Bits): StoreOp => STORES[bits];
+
+const X87_WORDS: Readonly<Record<X87Word, readonly [address: number, bits: Bits]>> = {
+  control: [X87_CONTROL, 16],
+  status: [X87_STATUS, 16],
+  tags: [X87_TAGS, 16],
+  opcode: [X87_OPCODE, 16],
+  instruction: [X87_INSTRUCTION, 64],
+  operand: [X87_OPERAND, 64],
+  codeSegment: [X87_CODE_SEGMENT, 16],
+  dataSegment: [X87_DATA_SEGMENT, 16],
+};
 
 const STATUS_ERROR_SUMMARY = 1n << 7n;
 const STATUS_TOP = 7n << 11n;
@@ -293,6 +318,29 @@ export class Generator implements Semantics {
     };
   }
 
+  x87(word: X87Word): Location {
+    const [address, bits] = X87_WORDS[word];
+    const read = (): I64 => this.#load(loadOp(bits, false), address);
+    const write = (value: I64): void => {
+      this.#changed = true;
+      this.#store(storeOp(bits), address, value);
+    };
+    const readSigned = (): I64 => this.#load(loadOp(bits, true), address);
+    return { bits, read, readSigned, write, modify: () => ({ value: readSigned(), write }) };
+  }
+  stackRegister(index: number): number | undefined {
+    const operand = this.#operand(index);
+    return operand.kind === 'st' ? operand.register : undefined;
+  }
+  rememberX87(operand?: number): void {
+    this.x87('instruction').write(this.#target.rip());
+    this.x87('opcode').write(this.#target.x87Opcode());
+    this.x87('codeSegment').write(this.readSelector(CS));
+    if (operand === undefined) return;
+    this.x87('operand').write(this.effectiveAddress(operand));
+    this.x87('dataSegment').write(this.#target.operandSelector());
+  }
+
   readMxcsr(): I64 {
     return this.#load('i64.load32_u', MXCSR);
   }
@@ -342,6 +390,16 @@ export class Generator implements Semantics {
     value.emit(this.#code);
     this.#code.localSet(local);
     return V128.of(() => this.#code.localGet(local), { reusable: true });
+  }
+
+  vectorVariable(initial: V128): VectorVariable {
+    const local = this.#code.local('v128');
+    const set = (value: V128): void => {
+      value.emit(this.#code);
+      this.#code.localSet(local);
+    };
+    set(initial);
+    return { get: () => V128.of(() => this.#code.localGet(local), { reusable: true }), set };
   }
 
   variable(initial: I64): Variable {
@@ -426,6 +484,11 @@ export class Generator implements Semantics {
   }
   raiseIf(condition: I32, vector: number, errorCode?: I64): void {
     this.when(condition, () => this.raise(vector, errorCode));
+  }
+  raiseFloat(mxcsr: I64): void {
+    this.#mayFault('an exception');
+    this.#store('i64.store32', MXCSR, mxcsr);
+    this.#raise(X86_EXC_XM, undefined);
   }
   trap(vector: number): void {
     this.#raise(vector | RAISE_TRAP, undefined);

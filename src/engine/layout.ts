@@ -21,12 +21,12 @@
 //   +512  x87 registers by their own number, R0 … R7 (not counted from TOP): 8 bytes of significand, in which mm0 … mm7
 //         live, and 2 of sign and exponent                 8 x 16
 //   +640  x87 control word (2), status word (2), tags (2: a bit for each register, R0 lowest, 1 for not empty), last opcode (2),
-//         last instruction's address (8), last operand's (8): as FXSAVE has them
+//         last instruction's address (8), last operand's (8): as FXSAVE has them; their segments' selectors (2, 2)
 
 import { PAGE_BYTES } from '../base/addresses.js';
 
 export const RUNNING_STATE = 0x400;
-export const STATE_BYTES = 664;
+export const STATE_BYTES = 672;
 
 /** Of a general register's 8 bytes; AH and the like are at + 1. */
 export const gprAddress = (register: number): number => RUNNING_STATE + 8 * register;
@@ -53,6 +53,8 @@ export const X87_TAGS = RUNNING_STATE + 644;
 export const X87_OPCODE = RUNNING_STATE + 646;
 export const X87_INSTRUCTION = RUNNING_STATE + 648;
 export const X87_OPERAND = RUNNING_STATE + 656;
+export const X87_CODE_SEGMENT = RUNNING_STATE + 664;
+export const X87_DATA_SEGMENT = RUNNING_STATE + 666;
 
 const EXCHANGE = 0x800;
 /** The linear address that a slow path is about; 8 bytes. */

@@ -15,7 +15,7 @@ import {
   type Target,
   type VectorReference,
 } from './generator.js';
-import { EXIT, ExitCode, gprAddress, PAGE, PREDICTOR, SEGMENT_BASES, xmmAddress } from './layout.js';
+import { EXIT, ExitCode, gprAddress, PAGE, PREDICTOR, SEGMENT_BASES, SELECTORS, xmmAddress } from './layout.js';
 import * as record from './record.js';
 import type { Code, FunctionType, Label } from './wasm/code.js';
 
@@ -100,6 +100,28 @@ export abstract class RecordTarget implements Target {
       this.code.constant32(3);
       this.code.operate('i32.shl');
       this.code.load('i64.load', SEGMENT_BASES);
+    });
+  }
+
+  rip(): I64 {
+    const start = this.#value(() => {
+      this.code.localGet(RECORD);
+      this.code.load('i64.load16_u', record.START);
+    });
+    return this.readState(PAGE).add(start);
+  }
+
+  x87Opcode(): I64 {
+    return this.field64(record.IMMEDIATE);
+  }
+
+  operandSelector(): I64 {
+    return this.#value(() => {
+      this.code.localGet(RECORD);
+      this.code.load('i32.load8_u', record.SEGMENT);
+      this.code.constant32(1);
+      this.code.operate('i32.shl');
+      this.code.load('i64.load16_u', SELECTORS);
     });
   }
 

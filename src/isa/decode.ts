@@ -208,6 +208,7 @@ class Decoding {
       lock: this.lock,
       repeat: this.repeat(row),
       operands,
+      modrm: row.encoding.modrm ? (this.mod << 6) | (this.reg << 3) | this.rm : 0,
       repeatPrefix: isOpcode ? 0 : this.repeatPrefix,
       segmentPrefix: this.segmentPrefix,
       displacementBytes: this.displacementBytes,
@@ -292,6 +293,10 @@ class Decoding {
         return this.mod === 3 ? { kind: 'mm', register: this.rm } : this.memory(size);
       case 'N':
         return { kind: 'mm', register: this.rm };
+      case 'ST':
+        return { kind: 'st', register: 0 };
+      case 'STi':
+        return { kind: 'st', register: this.rm };
       case 'fixed-register':
         return { kind: 'register', register: spec.fixed, size: size as IntegerSize, high: false };
       case 'fixed-segment':

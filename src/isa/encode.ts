@@ -129,6 +129,10 @@ class Encoder {
       case 'mm':
         this.placeVector(spec, operand);
         break;
+      case 'st':
+        if (spec.source === 'STi') this.putRm(operand.register);
+        else this.need(spec.source === 'ST' && operand.register === 0);
+        break;
       case 'memory':
         this.placeMemory(spec, operand, size);
         break;

@@ -17,6 +17,7 @@ export type CpuidFeature =
   | 'CLWB'
   | 'CMPXCHG16B'
   | 'CX8'
+  | 'FPU'
   | 'FSGSBASE'
   | 'FXSR'
   | 'INVPCID'
@@ -54,6 +55,7 @@ export interface OperandSpec {
  * E ModRM.rm register or memory · R only register · M only memory · G ModRM.reg · S segment, C control, D debug
  * register in ModRM.reg · Z register in the opcode's low three bits · I immediate · Is sign-extended immediate · J
  * relative target · O memory at an address in the instruction · X [rSI] · Y [rDI] · B [rBX] · T [rDI] in DS.
+ * x87 registers: ST the top of the stack · STi the one that ModRM.rm counts from there.
  * SSE registers: V ModRM.reg · W ModRM.rm or memory · U ModRM.rm only. MMX registers: P, Q and N in the same way.
  */
 export type OperandSource =
@@ -79,6 +81,8 @@ export type OperandSource =
   | 'P'
   | 'Q'
   | 'N'
+  | 'ST'
+  | 'STi'
   | 'fixed-register'
   | 'fixed-segment'
   | 'one';
@@ -88,7 +92,8 @@ export type OperandSource =
  * size (2, 4, 8) · z 2 or 4 (4 for operand size 8) · y 4 or 8 (8 only with REX.W) · p far pointer (2 bytes of selector
  * after v of offset) · s descriptor-table register (2 bytes of limit, 8 of base) · none for operands with no access
  * behind them (LEA). Of vectors: ps, pd 16 bytes of 32-bit or 64-bit floats · ss, sd one such float, the lowest · fx what
- * FXSAVE saves, 512 bytes. Of a vector register that is the part which is used.
+ * FXSAVE saves, 512 bytes. Of the x87: t 10 bytes, a number of 80 bits or packed decimals · fe its environment, 14 or 28
+ * bytes by operand size (FNSTENV) · fs the same and all registers, 94 or 108 bytes (FNSAVE). Of a vector register that is the part which is used.
  */
 export type OperandWidth =
   | 'b'
@@ -106,6 +111,9 @@ export type OperandWidth =
   | 'ss'
   | 'sd'
   | 'fx'
+  | 't'
+  | 'fe'
+  | 'fs'
   | 'none';
 
 /** The opcode maps: one-byte, 0F, 0F 38, 0F 3A. */
@@ -179,6 +187,7 @@ export interface Row {
 export type Operand =
   | RegisterOperand
   | VectorOperand
+  | StackOperand
   | MemoryOperand
   | ImmediateOperand
   | RelativeOperand
@@ -201,6 +210,12 @@ export interface VectorOperand {
   readonly register: number;
 }
 
+/** An x87 register: ST(0) to ST(7), counted from the top of the stack. */
+export interface StackOperand {
+  readonly kind: 'st';
+  readonly register: number;
+}
+
 /** The address is base + index * scale + displacement, truncated to the address size, plus the base of FS or GS. */
 export interface MemoryOperand {
   readonly kind: 'memory';
@@ -218,8 +233,8 @@ export interface MemoryOperand {
    */
   readonly segment: number;
   /**
-   * Bytes accessed: 1, 2, 4, 8, 16, 6 or 10 for far pointers, 10 for table registers, 512 for FXSAVE; 0 when nothing is
-   * accessed.
+   * Bytes accessed: 1, 2, 4, 8, 16, 6 or 10 for far pointers, 10 for table registers and numbers of 80 bits, 512 for
+   * FXSAVE, 14 to 108 for FNSTENV and FNSAVE; 0 when nothing is accessed.
    */
   readonly size: number;
 }
@@ -277,6 +292,8 @@ export interface Instruction {
   readonly repeatPrefix: 0 | 0xf2 | 0xf3;
   /** For printing: the segment that the last override byte names, with an effect here or without; -1 when none. */
   readonly segmentPrefix: number;
+  /** The ModRM byte, or 0: the x87 remembers it. */
+  readonly modrm: number;
   /** For printing, and encoding the same again: bytes of displacement behind ModRM, be it more than it needs. */
   readonly displacementBytes: 0 | 1 | 4;
 }

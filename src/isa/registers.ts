@@ -9,6 +9,7 @@ import type {
   Operand,
   RegisterOperand,
   SegmentOperand,
+  StackOperand,
   VectorOperand,
 } from './instruction.js';
 
@@ -45,11 +46,19 @@ export function registerName(operand: Exclude<Operand, { kind: 'memory' | 'immed
     case 'xmm':
     case 'mm':
       return `${operand.kind}${operand.register}`;
+    case 'st':
+      return `st(${operand.register})`;
   }
 }
 
 /** A register as an operand, of whatever kind. */
-export type AnyRegisterOperand = RegisterOperand | VectorOperand | SegmentOperand | ControlOperand | DebugOperand;
+export type AnyRegisterOperand =
+  | RegisterOperand
+  | VectorOperand
+  | StackOperand
+  | SegmentOperand
+  | ControlOperand
+  | DebugOperand;
 
 /** Every register by its name. */
 export const registersByName: ReadonlyMap<string, AnyRegisterOperand> = new Map(
@@ -61,5 +70,6 @@ export const registersByName: ReadonlyMap<string, AnyRegisterOperand> = new Map(
     ...Array.from({ length: 8 }, (_, number) => ({ kind: 'debug', register: number }) as const),
     ...Array.from({ length: 16 }, (_, number) => ({ kind: 'xmm', register: number }) as const),
     ...Array.from({ length: 8 }, (_, number) => ({ kind: 'mm', register: number }) as const),
+    ...Array.from({ length: 8 }, (_, number) => ({ kind: 'st', register: number }) as const),
   ].map((operand) => [registerName(operand), operand]),
 );

@@ -20,7 +20,7 @@ export interface RowOptions {
   /** LOCK is allowed when the destination is memory. */
   readonly lock?: boolean;
   readonly repeats?: 'count' | 'compare';
-  readonly sizing?: 'd64' | 'f64';
+  readonly sizing?: Row['sizing'];
   readonly privilege?: 'cpl0' | 'iopl';
   readonly cpuid?: CpuidFeature;
   readonly condition?: number;
@@ -82,6 +82,7 @@ function isByteForm(operands: readonly OperandSpec[]): boolean {
 /** Operands that a row fixes: where, how wide, and the register's encoding number or the value. */
 const FIXED_OPERANDS: Readonly<Record<string, readonly [OperandSource, OperandWidth, number]>> = {
   AL: ['fixed-register', 'b', 0],
+  AX: ['fixed-register', 'w', 0],
   CL: ['fixed-register', 'b', 1],
   DX: ['fixed-register', 'w', 2],
   eAX: ['fixed-register', 'z', 0],
@@ -89,12 +90,14 @@ const FIXED_OPERANDS: Readonly<Record<string, readonly [OperandSource, OperandWi
   FS: ['fixed-segment', 'w', 4],
   GS: ['fixed-segment', 'w', 5],
   1: ['one', 'b', 1],
+  ST: ['ST', 't', 0],
+  STi: ['STi', 't', -1],
 };
 
 function parseOperand(text: string): OperandSpec {
   const fixed = FIXED_OPERANDS[text];
   if (fixed) return { text, source: fixed[0], width: fixed[1], fixed: fixed[2] };
-  const letters = /^([ERMGSCDZIJOXYBTVWUPQN])(dq|ps|pd|ss|sd|fx|[bwdqvzyps])?(s?)$/.exec(text);
+  const letters = /^([ERMGSCDZIJOXYBTVWUPQN])(dq|ps|pd|ss|sd|f[xes]|[bwdqvzypst])?(s?)$/.exec(text);
   invariant(letters, `${text} is an operand in the SDM's letters`);
   const [, letter, width, signExtended] = letters;
   invariant(!signExtended || letter === 'I', `only an immediate says that it is sign-extended, not ${text}`);
@@ -151,7 +154,7 @@ function parseModrm(text: string | undefined, operands: readonly OperandSpec[]):
   const [mod, reg, rm] = fields;
   const bits = fields.join('');
   const sources = operands.map(({ source }) => source);
-  const registerOnly = mod === '11' || sources.some((source) => /^[RUN]$/.test(source));
+  const registerOnly = mod === '11' || sources.some((source) => /^([RUN]|STi)$/.test(source));
   const form = mod === 'mm' ? 'ignored' : registerOnly ? 'register' : sources.includes('M') ? 'memory' : 'either';
   invariant(reg?.length === 3 && rm?.length === 3, `${text} is a ModRM byte`);
   return {

@@ -20,6 +20,12 @@ export function widthBytes(width: OperandWidth, operandSize: IntegerSize): numbe
     case 'ps':
     case 'pd':
       return 16;
+    case 't':
+      return 10;
+    case 'fe':
+      return operandSize === 2 ? 14 : 28;
+    case 'fs':
+      return operandSize === 2 ? 94 : 108;
     case 'fx':
       return 512;
     case 'v':

@@ -18,6 +18,7 @@ import type {
   Semantics,
   Variable,
   VectorLocation,
+  VectorVariable,
 } from '../isa/meaning/semantics.js';
 import { V128 } from '../isa/meaning/vector.js';
 import { readGuestStruct } from './guest-memory.js';
@@ -187,6 +188,15 @@ class Run implements Semantics {
   isMmx(): boolean {
     return false;
   }
+  x87(): Location {
+    return this.#nowhere();
+  }
+  stackRegister(): undefined {
+    return undefined;
+  }
+  rememberX87(): void {
+    this.#failed = true;
+  }
   readMxcsr(): I64 {
     return this.#fail();
   }
@@ -215,6 +225,9 @@ class Run implements Semantics {
   }
   keepBit(value: I32): I32 {
     return I32.constant(this.#truth(value) ? 1 : 0);
+  }
+  vectorVariable(): VectorVariable {
+    return { get: () => V128.constant(0n), set: () => {} };
   }
   keepVector(value: V128): V128 {
     return value;
@@ -274,6 +287,9 @@ class Run implements Semantics {
     this.#failed = true;
   }
   raise(): void {
+    this.#failed = true;
+  }
+  raiseFloat(): void {
     this.#failed = true;
   }
   raiseIf(condition: I32): void {

@@ -39,11 +39,14 @@ const OUR_FEATURES: ReadonlySet<string> = new Set([
   'SMAP',
   'INVPCID',
   'WBNOINVD',
+  'FPU',
+  'FPU287',
+  'FPU387',
 ]);
 
 /** Instructions of other features that have rows, and of ours that have none yet. By iced's names. */
 const ALSO_OURS = /^(?:Prefetch\w+|Cldemote_m8|Rdssp[dq]_r\d+|Movnti_\w+|[LMS]fence(?:_\w+)?|X[gs]etbv)$/;
-const NOT_OURS_YET = /^(?:Wait)$/;
+const NOT_OURS_YET = /^$/;
 
 /** `kind` says what differs and for which instruction, `example` adds the bytes and both readings. */
 export type Verdict =
@@ -178,6 +181,7 @@ function registerOperand(number: number): Operand | undefined {
   for (const [first, size] of runs)
     if (number >= first && number < first + 16)
       return { kind: 'register', register: number - first, size, high: false };
+  if (number >= Register.ST0 && number <= Register.ST7) return { kind: 'st', register: number - Register.ST0 };
   if (number >= Register.ES && number <= Register.GS) return { kind: 'segment', register: number - Register.ES };
   if (number >= Register.CR0 && number <= Register.CR15) return { kind: 'control', register: number - Register.CR0 };
   if (number >= Register.DR0 && number <= Register.DR15) return { kind: 'debug', register: number - Register.DR0 };
@@ -203,6 +207,7 @@ function operandDifference(instruction: Instruction, ours: Operand, i: number): 
   const kind = theirs.opKind(i);
   switch (ours.kind) {
     case 'register':
+    case 'st':
     case 'segment':
     case 'control':
     case 'debug': {

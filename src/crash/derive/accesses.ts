@@ -16,6 +16,7 @@ import type {
   Variable,
   VectorBits,
   VectorLocation,
+  VectorVariable,
 } from '../../isa/meaning/semantics.js';
 import { V128 } from '../../isa/meaning/vector.js';
 
@@ -188,6 +189,20 @@ class Recorder implements Semantics {
   isMmx(index: number): boolean {
     return this.instruction.operands[index]?.kind === 'mm';
   }
+  x87(): Location {
+    return {
+      bits: 64,
+      read: unknown,
+      readSigned: unknown,
+      write: () => {},
+      modify: () => ({ value: unknown(), write: () => {} }),
+    };
+  }
+  stackRegister(index: number): number | undefined {
+    const operand = this.instruction.operands[index];
+    return operand?.kind === 'st' ? operand.register : undefined;
+  }
+  rememberX87(): void {}
   readMxcsr(): I64 {
     return unknown();
   }
@@ -207,6 +222,9 @@ class Recorder implements Semantics {
   }
   keepBit(value: I32): I32 {
     return value.constant === undefined ? unknownBit() : value;
+  }
+  vectorVariable(): VectorVariable {
+    return { get: unknownVector, set: () => {} };
   }
   keepVector(): V128 {
     return unknownVector();
@@ -267,6 +285,7 @@ class Recorder implements Semantics {
   raiseIf(condition: I32, vector: number): void {
     if (condition.constant) this.raise(vector);
   }
+  raiseFloat(): void {}
   trap(vector: number): void {
     this.raise(vector);
   }

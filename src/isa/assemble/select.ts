@@ -93,6 +93,7 @@ const TAKEN_BY = {
   debug: ['D'],
   xmm: ['V', 'W', 'U'],
   mm: ['P', 'Q', 'N'],
+  st: ['ST', 'STi'],
 } as const satisfies Record<string, readonly OperandSource[]>;
 
 function takesKind(spec: OperandSpec | undefined, operand: StatementOperand): boolean {

@@ -61,9 +61,14 @@ export interface Variable {
  * What only the platform knows. Arguments and answers:
  * `cpuid` leaf, subleaf → eax, ebx, ecx, edx · `tsc` → count · `tscAux` → TSC_AUX · `xgetbv` index → known (1), value ·
  * `descriptor` selector → found (1), the descriptor's 8 bytes · `gdt`, `idt` → limit, base · `ldtr`, `tr`, `msw` → value ·
- * `divideUnsigned`, `divideSigned` high, low, divisor (64 bits each) → fits (1), quotient, remainder.
+ * `x87` operation and stack register (x87/operations.ts), low and high word of an operand → four words, of which each
+ * operation says what they are; it changes the x87's registers, status and tags at once, and so comes last ·
+ * `divideUnsigned`, `divideSigned` high, low, divisor (64 bits each) → fits (1), quotient, remainder ·
+ * `float` operation (softfloat/vector-operations.ts), MXCSR, first operand's low and high half, second's, immediate →
+ * result's low and high half, MXCSR with flags, whether an exception is not masked (1).
  */
 export type Service =
+  | 'x87'
   | 'cpuid'
   | 'tsc'
   | 'tscAux'
@@ -75,7 +80,24 @@ export type Service =
   | 'tr'
   | 'msw'
   | 'divideUnsigned'
-  | 'divideSigned';
+  | 'divideSigned'
+  | 'float';
+
+/** What the x87 has beside its registers (x87/state.ts); the address of the last operand, and its segment's selector. */
+export type X87Word =
+  | 'control'
+  | 'status'
+  | 'tags'
+  | 'opcode'
+  | 'instruction'
+  | 'operand'
+  | 'codeSegment'
+  | 'dataSegment';
+
+export interface VectorVariable {
+  get(): V128;
+  set(value: V128): void;
+}
 
 /** Whether 16 bytes of memory must begin at a multiple of 16, or raise #GP(0). */
 export type Alignment = 'aligned' | 'unaligned';
@@ -119,6 +141,11 @@ export interface Semantics {
   xmm(register: number): VectorLocation;
   /** Memory at an effective address, as a vector. */
   vectorMemory(address: I64, bits: VectorBits, segment: AccessSegment, alignment?: Alignment): VectorLocation;
+  x87(word: X87Word): Location;
+  /** The number of an operand that is an x87 register, counted from the top of the stack; undefined of others. */
+  stackRegister(index: number): number | undefined;
+  /** Notes the instruction, and where its memory operand is (if `operand` is one), for the handler of an x87 exception. */
+  rememberX87(operand?: number): void;
   readMxcsr(): I64;
   writeMxcsr(value: I64): void;
   readSelector(segment: number): I64;
@@ -135,6 +162,7 @@ export interface Semantics {
   keepBit(value: I32): I32;
   keepVector(value: V128): V128;
   variable(initial: I64): Variable;
+  vectorVariable(initial: V128): VectorVariable;
   when(condition: I32, then: () => void, otherwise?: () => void): void;
   /** Runs `body`, and again for as long as the condition that it returns is not 0. */
   repeatWhile(body: () => I32): void;
@@ -165,6 +193,8 @@ export interface Semantics {
   /** Raises a fault: rip stays at this instruction, nothing is changed. */
   raise(vector: number, errorCode?: I64): void;
   raiseIf(condition: I32, vector: number, errorCode?: I64): void;
+  /** Raises #XM; all that changes is MXCSR, whose flags say why. */
+  raiseFloat(mxcsr: I64): void;
   /** Raises a trap: this instruction is done and rip is behind it. */
   trap(vector: number): void;
   /** This instruction is done, rip is behind it, and the hypervisor is called. */

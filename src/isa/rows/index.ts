@@ -11,6 +11,7 @@ import { moveRows } from './move.js';
 import { stackRows } from './stack.js';
 import { stringRows } from './string.js';
 import { systemRows } from './system.js';
+import { x87Rows } from './x87.js';
 
 /** Every form of every instruction that Paravane knows; a row's `index` is its place here. */
 export const rows: readonly Row[] = [
@@ -23,4 +24,5 @@ export const rows: readonly Row[] = [
   ...flagRows,
   ...hintRows,
   ...systemRows,
+  ...x87Rows,
 ].map((row, index) => ({ index, ...row }));
