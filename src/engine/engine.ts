@@ -405,7 +405,15 @@ export class Engine {
     // A wrong path must leave no trace, and the platform may remember what it is asked.
     if (this.#frozenRetired !== undefined && asksPlatform(service)) throw UNWIND;
     const value = (index: number): bigint => this.#view.getBigUint64(ANSWERS + 8 * index, true);
-    answerService({ host, x87: this.#x87 }, service, [value(0), value(1), value(2), value(3), value(4), value(5), value(6)]).forEach((answer, index) => {
+    answerService({ host, x87: this.#x87 }, service, [
+      value(0),
+      value(1),
+      value(2),
+      value(3),
+      value(4),
+      value(5),
+      value(6),
+    ]).forEach((answer, index) => {
       this.#view.setBigUint64(ANSWERS + 8 * index, answer, true);
     });
   }

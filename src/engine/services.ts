@@ -157,11 +157,7 @@ const ARITHMETIC: readonly Service[] = ['divideUnsigned', 'divideSigned', 'float
 export const asksPlatform = (number: number): boolean => !ARITHMETIC.includes(SERVICES[number]!.name);
 
 /** Answers, as unsigned 64-bit words. A divisor is never 0: the meaning has raised #DE before. */
-export function answerService(
-  asked: Asked,
-  number: number,
-  values: Words,
-): readonly bigint[] {
+export function answerService(asked: Asked, number: number, values: Words): readonly bigint[] {
   const service = SERVICES[number];
   invariant(service, `there is a service of number ${number}`);
   return service.answer(asked, values).map(u64);

@@ -166,10 +166,10 @@ export interface Row {
   /** F2/F3 repeat it: 'count' until rCX is 0 (MOVS), 'compare' until rCX is 0 or ZF says so (CMPS); 'none' never. */
   readonly repeats: 'none' | 'count' | 'compare';
   /**
-   * The operand size in 64-bit mode: 'prefix' 4, 66 makes it 2, REX.W 8 · 'd64' 8, 66 makes it 2 · 'f64' always 8 ·
+   * The operand size in 64-bit mode: 'prefix' 4, 66 makes it 2, REX.W 8 · 'y' 4, REX.W 8 · 'd64' 8, 66 makes it 2 · 'f64' always 8 ·
    * 'byte' always 1.
    */
-  readonly sizing: 'prefix' | 'd64' | 'f64' | 'byte';
+  readonly sizing: 'prefix' | 'y' | 'd64' | 'f64' | 'byte';
   /**
    * Whose registers it works on: with 'x87', 'mmx' and 'sse' it is #NM while CR0.TS is set; 'mmx' and 'x87' raise a pending
    * x87 exception (#MF), and 'mmx' leaves all x87 registers valid and TOP 0.

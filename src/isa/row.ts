@@ -65,7 +65,8 @@ export function row(
 /** The operand size where the row does not say. Vector instructions have none, but where a general register has one. */
 function usualSizing(operands: readonly OperandSpec[], encoding: Encoding): Row['sizing'] {
   if (unitOf(operands) === 'integer') return isByteForm(operands) ? 'byte' : 'prefix';
-  return encoding.operandSize !== 0 || operands.some(({ width }) => width === 'y') ? 'prefix' : 'f64';
+  if (operands.some(({ width }) => width === 'y')) return 'y';
+  return encoding.operandSize !== 0 ? 'prefix' : 'f64';
 }
 
 function unitOf(operands: readonly OperandSpec[]): Row['unit'] {

@@ -52,6 +52,8 @@ export function operandSizeOf(row: Row, rexW: boolean, prefix66: boolean): Integ
       return 8;
     case 'd64':
       return prefix66 && !rexW ? 2 : 8;
+    case 'y':
+      return rexW ? 8 : 4;
     case 'prefix':
       if (rexW) return 8;
       return prefix66 && row.encoding.mandatory !== '66' ? 2 : 4;

@@ -94,6 +94,8 @@ export const VECTOR_OPERATORS: Readonly<Record<VectorOp, number>> = {
   'i8x16.max_u': 121,
   'f64x2.trunc': 122,
   'i8x16.avgr_u': 123,
+  'i16x8.extadd_pairwise_i8x16_u': 125,
+  'i32x4.extadd_pairwise_i16x8_u': 127,
   'i16x8.abs': 128,
   'i16x8.q15mulr_sat_s': 130,
   'i16x8.all_true': 131,

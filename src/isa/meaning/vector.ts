@@ -26,6 +26,8 @@ export type BinaryVectorOp =
 export type UnaryVectorOp =
   | 'v128.not'
   | `${'i8x16' | 'i16x8' | 'i32x4'}.abs`
+  | 'i16x8.extadd_pairwise_i8x16_u'
+  | 'i32x4.extadd_pairwise_i16x8_u'
   | `i16x8.extend_${'low' | 'high'}_i8x16_${'s' | 'u'}`
   | `i32x4.extend_${'low' | 'high'}_i16x8_${'s' | 'u'}`
   | `i64x2.extend_${'low' | 'high'}_i32x4_${'s' | 'u'}`
