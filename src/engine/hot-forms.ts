@@ -40,6 +40,7 @@ function forms(
         addressBits: 64 as const,
         condition,
         repeat: undefined,
+        unit: 'integer' as const,
         operands: text === '' ? [] : text.split(',').map((operand) => operandForm(operand, bits)),
       })),
     ),

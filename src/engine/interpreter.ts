@@ -93,7 +93,7 @@ export function formModule(form: Form, predicts: boolean): Uint8Array {
   const code = new Code(EXECUTE);
   builder.addFunction(code, 'execute');
   const target = new FunctionTarget(code, functions, predicts);
-  form.meaning(new Generator(form, code, target));
+  new Generator(form, code, target).emit();
   target.goToNext();
   return builder.bytes();
 }

@@ -233,8 +233,12 @@ function attName(instruction: Instruction): string {
   }
   // The accumulator operand of these tells their size.
   const bare = /^(STOS|LODS|SCAS)[BWDQ]$/.exec(row.mnemonic);
-  return `${ATT_NAMES[row.mnemonic] ?? (bare?.[1] ?? row.mnemonic).toLowerCase()}${suffix}`;
+  const special = isVector(row) ? undefined : ATT_NAMES[row.mnemonic];
+  return `${special ?? (bare?.[1] ?? row.mnemonic).toLowerCase()}${suffix}`;
 }
+
+/** MOVSD and CMPSD are strings' names, and vectors' too. */
+const isVector = ({ unit }: Row): boolean => unit === 'sse' || unit === 'mmx';
 
 /** Where no register tells the size, a letter behind the name does. */
 function hasAttSuffix(instruction: Instruction): boolean {

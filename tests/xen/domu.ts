@@ -47,6 +47,7 @@ function fakeRegisters(): VcpuRegisters {
     },
     rip: 0n,
     rflags: 0x202n,
+    taskSwitched: false,
     readSelector: (segment) => selectors[segment] as number,
     writeSelector: (segment, selector) => {
       selectors[segment] = selector;

@@ -55,6 +55,7 @@ export class PlainRegisters implements VcpuRegisters {
   readonly bases = new Array<bigint>(6).fill(0n);
   rip = 0n;
   rflags = 2n;
+  taskSwitched = false;
   readGpr(index: number): bigint {
     return this.gpr[index]!;
   }

@@ -84,3 +84,26 @@ export { rcl, rcr, rol, ror, sar, shl, shld, shr, shrd } from './shifts.js';
 export { enter, leave, pop, popf, push, pushf } from './stack.js';
 export { cmps, lods, movs, scas, stos } from './strings.js';
 export { cpuid, lfence, rdtsc, rdtscp, sgdt, sidt, sldt, smsw, str, xgetbv } from './system.js';
+export * from './vector-convert.js';
+export * from './vector-float.js';
+export * from './vector-integer.js';
+export * from './vector-moves.js';
+export * from './vector-shuffles.js';
+export {
+  fcmovcc,
+  fldcw,
+  fldenv,
+  fnclex,
+  fninit,
+  fnop,
+  fnsave,
+  fnstcw,
+  fnstenv,
+  fnstsw,
+  frstor,
+  wait,
+  x87Flags,
+  x87Load,
+  x87Stack,
+  x87Store,
+} from './x87.js';

@@ -1,0 +1,583 @@
+// What x87 instructions do to the registers: stack, flags, condition codes, and what masked and unmasked exceptions leave.
+// Sources: SDM 1 "Programming with the x87 FPU" (§8), above all "x87 FPU Floating-Point Exception Conditions" (§8.5) and
+// "Handling" (§8.6); SDM 2A under each mnemonic. Where the manual is silent: what a Zen 5 does (tests/vectors/README.md).
+//
+// Nothing here faults: an exception that is not masked sets ES, and the next waiting instruction raises #MF (meaning/x87.ts).
+// Instruction and data pointers and the opcode are the meaning's affair.
+
+import * as float from '../softfloat/index.js';
+import {
+  emptyStored,
+  isReal,
+  loaded,
+  type MemoryFormat,
+  memorySource,
+  nanResult,
+  registerSource,
+  type Source,
+  stored,
+} from './operands.js';
+import {
+  C0,
+  C1,
+  C2,
+  C3,
+  PRECISION_SHIFT,
+  ROUNDING_SHIFT,
+  STACK_FAULT,
+  TOP_SHIFT,
+  withSummary,
+  type X87State,
+} from './state.js';
+import { type Transcendental, transcendentals } from './transcendentals.js';
+
+const CONDITIONS = C0 | C1 | C2 | C3;
+const SIGN = 1n << 79n;
+const INDEFINITE = float.pack(float.F80, float.INDEFINITE);
+/** By how much an unmasked overflow or underflow moves the exponent. */
+const WRAP = 24576;
+/** The significant bits by the PC field; 1 is reserved and means 64. */
+const PRECISIONS = [24, 64, 53, 64] as const;
+
+export type Arithmetic = 'add' | 'mul' | 'sub' | 'subr' | 'div' | 'divr';
+/** Which NaNs are no invalid operation in a comparison. */
+export type Unordered = 'quiet' | 'none';
+export type Constant = keyof typeof float.CONSTANTS | 'one' | 'zero';
+
+/** EFLAGS as a comparison sets them. */
+const [CF, PF, ZF] = [1, 4, 64];
+const UNORDERED = -2;
+type Order = -1 | 0 | 1 | typeof UNORDERED;
+const CODES_OF_ORDER: Readonly<Record<Order, number>> = { [-1]: C0, 0: C3, 1: 0, [UNORDERED]: C0 | C2 | C3 };
+const FLAGS_OF_ORDER: Readonly<Record<Order, number>> = { [-1]: CF, 0: ZF, 1: 0, [UNORDERED]: CF | PF | ZF };
+
+/** A store as it will be: nothing is changed until memory has taken it. */
+export interface Store {
+  /** Whether anything is stored: not with an unmasked exception. */
+  readonly stores: boolean;
+  readonly bits: bigint;
+  readonly status: number;
+  readonly tags: number;
+}
+
+export class X87 {
+  readonly #state: X87State;
+
+  constructor(state: X87State) {
+    this.#state = state;
+  }
+
+  // ---- loads and stores
+
+  load(format: MemoryFormat, bits: bigint): void {
+    if (this.#pushFaults()) return;
+    const env = this.#environment();
+    const value = loaded(env, format, bits);
+    this.#finish(env, () => this.#push(value));
+  }
+
+  /** FLD ST(i). */
+  loadRegister(i: number): void {
+    if (!this.#isFull(i)) {
+      this.#underflow(() => this.#push(INDEFINITE));
+      return;
+    }
+    if (this.#pushFaults()) return;
+    const value = this.#read(i);
+    this.#finish(this.#environment(), () => this.#push(value));
+  }
+
+  loadConstant(constant: Constant): void {
+    if (this.#pushFaults()) return;
+    const env = this.#environment();
+    const value =
+      constant === 'one'
+        ? float.finite(0, 1n, 0)
+        : constant === 'zero'
+          ? float.zero(0)
+          : float.round(this.#environment(), float.F80, float.CONSTANTS[constant]);
+    this.#finish(env, () => this.#push(float.pack(float.F80, value)));
+  }
+
+  /** What FST, FIST, FBSTP and FISTTP (`truncates`) would store, and what becomes of status and tags when it is stored. */
+  store(format: MemoryFormat, pops: boolean, truncates: boolean): Store {
+    const state = this.#state;
+    const isEmpty = !this.#isFull(0);
+    const env = { ...this.#environment(), wrapExponent: 0 };
+    const bits = isEmpty
+      ? emptyStored(format)
+      : stored(env, format, this.#read(0), truncates ? float.TO_ZERO : env.rounding);
+    if (isEmpty) env.flags |= float.INVALID;
+    const { flags, masked } = env;
+    const refused = (flags & (float.BEFORE_RESULT | float.OVERFLOW | float.UNDERFLOW) & ~masked) !== 0;
+    const codes = env.roundedUp && (flags & float.INEXACT) !== 0 && !isEmpty ? C1 : 0;
+    const status = (state.status & ~C1) | codes | flags | (isEmpty ? STACK_FAULT : 0);
+    const popped = pops && !refused;
+    return {
+      stores: !refused,
+      bits,
+      status: withSummary(
+        popped ? (status & ~(7 << TOP_SHIFT)) | (((this.#top + 1) & 7) << TOP_SHIFT) : status,
+        state.control,
+      ),
+      tags: popped ? state.tags & ~(1 << this.#physical(0)) : state.tags,
+    };
+  }
+
+  /** FST ST(i), FSTP ST(i). */
+  storeRegister(i: number, pops: boolean): void {
+    const move = (value: bigint): void => {
+      this.#write(i, value);
+      if (pops) this.#pop();
+    };
+    if (!this.#isFull(0)) this.#underflow(() => move(INDEFINITE));
+    else this.#finish(this.#environment(), () => move(this.#read(0)));
+  }
+
+  exchange(i: number): void {
+    const [top, other] = [this.#valueOrIndefinite(0), this.#valueOrIndefinite(i)];
+    const swap = (): void => {
+      this.#write(0, other);
+      this.#write(i, top);
+    };
+    if (!this.#isFull(0) || !this.#isFull(i)) this.#underflow(swap);
+    else this.#finish(this.#environment(), swap);
+  }
+
+  /** FCMOVcc: the condition was found out by the caller. */
+  moveIf(i: number, condition: boolean): void {
+    if (!this.#isFull(0) || !this.#isFull(i)) {
+      this.#underflow(() => {
+        if (condition) this.#write(0, INDEFINITE);
+      });
+      return;
+    }
+    this.#finish(this.#environment(), () => {
+      if (condition) this.#write(0, this.#read(i));
+    });
+  }
+
+  // ---- arithmetic
+
+  /** ST(destination) becomes ST(destination) op ST(other), or with `r` the other way round. */
+  arithmetic(operation: Arithmetic, destination: number, other: number, pops: boolean): void {
+    const isFull = this.#isFull(destination) && this.#isFull(other);
+    this.#arithmetic(operation, destination, isFull ? registerSource(this.#read(other)) : undefined, pops);
+  }
+
+  arithmeticWithMemory(operation: Arithmetic, format: MemoryFormat, bits: bigint): void {
+    this.#arithmetic(operation, 0, this.#isFull(0) ? memorySource(format, bits) : undefined, false);
+  }
+
+  #arithmetic(operation: Arithmetic, destination: number, other: Source | undefined, pops: boolean): void {
+    const write = (value: bigint): void => {
+      this.#write(destination, value);
+      if (pops) this.#pop();
+    };
+    if (!other) {
+      this.#underflow(() => write(INDEFINITE));
+      return;
+    }
+    const env = this.#environment();
+    const own = registerSource(this.#read(destination));
+    const [left, right] = operation.endsWith('r') ? [other, own] : [own, other];
+    const result = this.#numbersOnly(env, [left, right], ([a, b]) => {
+      const target = this.#target();
+      switch (operation) {
+        case 'add':
+          return float.add(env, target, a!, b!);
+        case 'mul':
+          return float.multiply(env, target, a!, b!);
+        case 'sub':
+        case 'subr':
+          return float.subtract(env, target, a!, b!);
+        default:
+          return float.divide(env, target, a!, b!);
+      }
+    });
+    this.#finish(env, () => write(float.pack(float.F80, result)));
+  }
+
+  squareRoot(): void {
+    this.#unary((env, [value]) => float.squareRoot(env, this.#target(), value!));
+  }
+
+  roundToInteger(): void {
+    this.#unary((env, [value]) => {
+      const { result, inexact } = float.roundToInteger(env, value!);
+      if (inexact) env.flags |= float.INEXACT;
+      return result;
+    });
+  }
+
+  changeSign(): void {
+    this.#bits((value) => value ^ SIGN);
+  }
+
+  absolute(): void {
+    this.#bits((value) => value & ~SIGN);
+  }
+
+  #bits(change: (value: bigint) => bigint): void {
+    if (!this.#isFull(0)) this.#underflow(() => this.#write(0, INDEFINITE));
+    else this.#finish(this.#environment(), () => this.#write(0, change(this.#read(0))));
+  }
+
+  /** FSCALE. The power is ST(1) cut off to an integer; what is beyond the range of any scaling is cut off there. */
+  scale(): void {
+    this.#binary(0, false, (env, [value, power]) => scaled(env, value!, power!));
+  }
+
+  /** FPREM, FPREM1. The quotient's low three bits go to C0, C3 and C1. */
+  remainder(how: typeof float.TO_ZERO | typeof float.NEAREST): void {
+    let codes = 0;
+    this.#binary(
+      0,
+      false,
+      (env, [value, divisor]) => {
+        const { result, quotient, partial } = float.remainder(env, float.F80, value!, divisor!, how);
+        const bit = (index: bigint, code: number): number => ((quotient >> index) & 1n ? code : 0);
+        codes = partial ? C2 : bit(2n, C0) | bit(1n, C3) | bit(0n, C1);
+        return result;
+      },
+      () => codes,
+    );
+  }
+
+  /** FXTRACT: the exponent stays, the significand is pushed. */
+  extract(): void {
+    this.#pushing((env, value) => {
+      if (value.kind === 'infinity') return [float.infinity(0), value];
+      if (value.kind === 'zero') {
+        env.flags |= float.DIVIDE_BY_ZERO;
+        return [float.infinity(1), value];
+      }
+      const exponent = float.leadingExponent(value);
+      const significand = float.finite(value.sign, value.significand, value.exponent - exponent);
+      return [float.fromInteger(BigInt(exponent)), significand];
+    });
+  }
+
+  // ---- transcendental functions
+
+  transcendental(name: Transcendental): void {
+    const { operands, leaves, compute } = transcendentals[name];
+    const target = float.F80;
+    if (operands === 2) {
+      this.#binary(1, true, (env, [top, other]) => compute(env, target, top!, other!)[0] as float.Real | float.Nan);
+      return;
+    }
+    let isTooLarge = false;
+    const checked = (env: float.Environment, value: float.Real): readonly (float.Real | float.Nan)[] => {
+      const results = compute(env, target, value, value);
+      isTooLarge = results.length === 0;
+      return results;
+    };
+    if (leaves === 2) {
+      this.#pushing(
+        (env, value) => checked(env, value),
+        () => isTooLarge,
+      );
+      return;
+    }
+    this.#unary(
+      (env, [value]) => checked(env, value!)[0],
+      () => (isTooLarge ? C2 : 0),
+      C2,
+    );
+  }
+
+  // ---- comparisons
+
+  /** FCOM, FUCOM with ST(i): the codes; then pops so many. */
+  compare(i: number, quiet: Unordered, pops: number): void {
+    const other = this.#isFull(i) ? registerSource(this.#read(i)) : undefined;
+    this.#compare(other, quiet, pops, (order) => {
+      this.#setCodes(CODES_OF_ORDER[order]);
+    });
+  }
+
+  compareWithMemory(format: MemoryFormat, bits: bigint, pops: number): void {
+    this.#compare(memorySource(format, bits), 'none', pops, (order) => {
+      this.#setCodes(CODES_OF_ORDER[order]);
+    });
+  }
+
+  /** FTST. */
+  compareWithZero(): void {
+    this.#compare({ value: float.zero(0), denormal: false }, 'none', 0, (order) => {
+      this.#setCodes(CODES_OF_ORDER[order]);
+    });
+  }
+
+  /** FCOMI, FUCOMI: CF, PF and ZF, or undefined where an unmasked exception leaves the flags alone. */
+  compareToFlags(i: number, quiet: Unordered, pops: number): number | undefined {
+    let flags: number | undefined;
+    const other = this.#isFull(i) ? registerSource(this.#read(i)) : undefined;
+    this.#compare(other, quiet, pops, (order) => {
+      flags = FLAGS_OF_ORDER[order];
+    });
+    return flags;
+  }
+
+  #compare(other: Source | undefined, quiet: Unordered, pops: number, tell: (order: Order) => void): void {
+    const done = (order: Order): void => {
+      tell(order);
+      for (let i = 0; i < pops; i++) this.#pop();
+    };
+    if (!other || !this.#isFull(0)) {
+      this.#underflow(() => done(UNORDERED));
+      return;
+    }
+    const env = this.#environment();
+    const own = registerSource(this.#read(0));
+    const values = [own.value, other.value];
+    if (values.every(isReal)) {
+      if (own.denormal || other.denormal) env.flags |= float.DENORMAL;
+      const [a, b] = values as [float.Real, float.Real];
+      this.#finish(env, () => done(float.compare(a, b)));
+      return;
+    }
+    const isInvalid = (value: float.Float): boolean =>
+      value.kind === 'unsupported' || float.isSignaling(value) || (quiet === 'none' && value.kind === 'nan');
+    if (values.some(isInvalid)) env.flags |= float.INVALID;
+    this.#finish(env, () => done(UNORDERED));
+  }
+
+  /** FXAM: what kind of value ST(0) is. */
+  examine(): void {
+    const bits = this.#read(0);
+    const { value, denormal } = registerSource(bits);
+    const sign = bits & SIGN ? C1 : 0;
+    this.#setCodes(sign | (this.#isFull(0) ? CLASSES[denormal ? 'denormal' : value.kind] : C3 | C0));
+  }
+
+  // ---- the stack itself
+
+  rotate(by: 1 | -1): void {
+    this.#setCodes(this.#state.status & (CONDITIONS & ~C1));
+    this.#setTop(this.#top + by);
+  }
+
+  /** FFREE; FFREEP pops besides. */
+  free(i: number, pops: boolean): void {
+    this.#state.tags &= ~(1 << this.#physical(i));
+    if (pops) this.#pop();
+  }
+
+  // ---- how operations go
+
+  #environment(): float.Environment {
+    const { control } = this.#state;
+    return float.environment({
+      rounding: ((control >> ROUNDING_SHIFT) & 3) as float.Rounding,
+      masked: control & 63,
+      wrapExponent: WRAP,
+    });
+  }
+
+  /** What add, subtract, multiply, divide and square root round to. */
+  #target(): float.Target {
+    const precision = PRECISIONS[((this.#state.control >> PRECISION_SHIFT) & 3) as 0 | 1 | 2 | 3];
+    return { ...float.F80, precision };
+  }
+
+  /** Works out a result from numbers; NaNs and unsupported encodings have theirs already. */
+  #numbersOnly(
+    env: float.Environment,
+    sources: readonly Source[],
+    compute: (values: readonly float.Real[]) => float.Real | float.Nan,
+  ): float.Real | float.Nan {
+    const values = sources.map(({ value }) => value);
+    const nan = nanResult(env, ...values);
+    if (nan) return nan;
+    const result = compute(values as float.Real[]);
+    const isRefused = (env.flags & (float.INVALID | float.DIVIDE_BY_ZERO)) !== 0;
+    if (!isRefused && sources.some(({ denormal }) => denormal)) env.flags |= float.DENORMAL;
+    return result;
+  }
+
+  /** ST(0) becomes what is computed of it; undefined leaves it alone. */
+  #unary(
+    compute: (env: float.Environment, values: readonly float.Real[]) => float.Real | float.Nan | undefined,
+    codes: () => number = () => 0,
+    cleared = 0,
+  ): void {
+    if (!this.#isFull(0)) {
+      this.#underflow(() => this.#write(0, INDEFINITE));
+      return;
+    }
+    const env = this.#environment();
+    let isLeft = false;
+    const source = registerSource(this.#read(0));
+    const result = this.#numbersOnly(env, [source], (values) => {
+      const computed = compute(env, values);
+      isLeft = computed === undefined;
+      return computed ?? float.INDEFINITE;
+    });
+    this.#finish(env, () => {
+      if (!isLeft) this.#write(0, float.pack(float.F80, result));
+      this.#state.status = (this.#state.status & ~cleared) | codes();
+    });
+  }
+
+  /** ST(destination) becomes what is computed of ST(0) and ST(1). */
+  #binary(
+    destination: 0 | 1,
+    pops: boolean,
+    compute: (env: float.Environment, values: readonly float.Real[]) => float.Real | float.Nan,
+    codes?: () => number,
+  ): void {
+    const write = (value: bigint): void => {
+      this.#write(destination, value);
+      if (pops) this.#pop();
+    };
+    if (!this.#isFull(0) || !this.#isFull(1)) {
+      this.#underflow(() => write(INDEFINITE));
+      return;
+    }
+    const env = this.#environment();
+    const sources = [registerSource(this.#read(0)), registerSource(this.#read(1))];
+    const result = this.#numbersOnly(env, sources, (values) => compute(env, values));
+    this.#finish(env, () => {
+      write(float.pack(float.F80, result));
+      if (codes) this.#setCodes(codes());
+    });
+  }
+
+  /** ST(0) becomes one result, and the other is pushed; where `isLeft` says so, nothing happens but C2. */
+  #pushing(
+    compute: (env: float.Environment, value: float.Real) => readonly (float.Real | float.Nan)[],
+    isLeft: () => boolean = () => false,
+  ): void {
+    const both = (first: bigint, second: bigint): void => {
+      this.#write(0, first);
+      this.#push(second);
+    };
+    if (!this.#isFull(0)) {
+      this.#underflow(() => both(INDEFINITE, INDEFINITE));
+      return;
+    }
+    if (this.#isFull(7)) {
+      this.#overflow(() => both(INDEFINITE, INDEFINITE));
+      return;
+    }
+    const env = this.#environment();
+    const source = registerSource(this.#read(0));
+    let results: readonly (float.Real | float.Nan)[] = [];
+    const nan = this.#numbersOnly(env, [source], ([value]) => {
+      results = compute(env, value!);
+      return float.INDEFINITE;
+    });
+    const [first = nan, second = nan] = results;
+    this.#finish(env, () => {
+      if (isLeft()) this.#state.status |= C2;
+      else {
+        both(float.pack(float.F80, first), float.pack(float.F80, second));
+        this.#state.status &= ~C2;
+      }
+    });
+  }
+
+  /** Raises what was found, and lets the result be written unless an unmasked exception forbids it. */
+  #finish(env: float.Environment, write: () => void): void {
+    const state = this.#state;
+    const before = env.flags & float.BEFORE_RESULT;
+    const isRefused = (before & ~env.masked) !== 0;
+    const flags = isRefused ? before : env.flags;
+    const rounded = !isRefused && env.roundedUp && (flags & float.INEXACT) !== 0 ? C1 : 0;
+    state.status = (state.status & ~C1) | flags | rounded;
+    if (!isRefused) write();
+    state.status = withSummary(state.status, state.control);
+  }
+
+  /** An empty register was read: invalid, with the masked response `respond`. */
+  #underflow(respond: () => void): void {
+    this.#stackFault(0, respond);
+  }
+
+  #overflow(respond: () => void): void {
+    this.#stackFault(C1, respond);
+  }
+
+  #stackFault(code: number, respond: () => void): void {
+    const state = this.#state;
+    state.status = (state.status & ~C1) | STACK_FAULT | float.INVALID | code;
+    if (state.control & float.INVALID) respond();
+    state.status = withSummary((state.status & ~C1) | code, state.control);
+  }
+
+  /** Whether there is no room to push; what is pushed then is raised and done. */
+  #pushFaults(): boolean {
+    if (!this.#isFull(7)) return false;
+    this.#overflow(() => this.#push(INDEFINITE));
+    return true;
+  }
+
+  // ---- registers
+
+  get #top(): number {
+    return (this.#state.status >> TOP_SHIFT) & 7;
+  }
+  #setTop(top: number): void {
+    this.#state.status = (this.#state.status & ~(7 << TOP_SHIFT)) | ((top & 7) << TOP_SHIFT);
+  }
+  #physical(i: number): number {
+    return (this.#top + i) & 7;
+  }
+  #isFull(i: number): boolean {
+    return ((this.#state.tags >> this.#physical(i)) & 1) !== 0;
+  }
+  #read(i: number): bigint {
+    return this.#state.readRegister(this.#physical(i));
+  }
+  #valueOrIndefinite(i: number): bigint {
+    return this.#isFull(i) ? this.#read(i) : INDEFINITE;
+  }
+  #write(i: number, value: bigint): void {
+    const register = this.#physical(i);
+    this.#state.writeRegister(register, value);
+    this.#state.tags |= 1 << register;
+  }
+  #push(value: bigint): void {
+    this.#setTop(this.#top - 1);
+    this.#write(0, value);
+  }
+  #pop(): void {
+    this.#state.tags &= ~(1 << this.#physical(0));
+    this.#setTop(this.#top + 1);
+  }
+  #setCodes(codes: number): void {
+    this.#state.status = (this.#state.status & ~CONDITIONS) | codes;
+  }
+}
+
+const CLASSES = {
+  unsupported: 0,
+  nan: C0,
+  finite: C2,
+  infinity: C2 | C0,
+  zero: C3,
+  denormal: C3 | C2,
+} as const;
+
+/** No exponent of a result is further away than this from that of its operand. */
+const MOST_SCALE = 1n << 17n;
+
+function scaled(env: float.Environment, value: float.Real, power: float.Real): float.Real | float.Nan {
+  if (power.kind === 'infinity') {
+    const impossible = power.sign === 0 ? 'zero' : 'infinity';
+    if (value.kind === impossible) {
+      env.flags |= float.INVALID;
+      return float.INDEFINITE;
+    }
+    return power.sign === 0 ? float.infinity(value.sign) : float.zero(value.sign);
+  }
+  if (value.kind !== 'finite') return value;
+  if (power.kind === 'zero') return float.round(env, float.F80, value);
+  const { significand } =
+    float.leadingExponent(power) > 20 ? { significand: MOST_SCALE } : float.roundAt(float.TO_ZERO, power, 0);
+  const limited = Number(significand > MOST_SCALE ? MOST_SCALE : significand);
+  const by = power.sign === 1 ? -limited : limited;
+  return float.round(env, float.F80, float.finite(value.sign, value.significand, value.exponent + by));
+}
