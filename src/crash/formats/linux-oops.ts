@@ -510,6 +510,22 @@ export const LINUX_OOPS_FORMATS: readonly Format[] = [
     ],
   },
   {
+    name: 'kernel offset',
+    origin: 'linux',
+    hint: 'Kernel Offset: ',
+    pattern: /\bKernel Offset: 0x([0-9a-f]{1,16}) from /,
+    stage: undefined,
+    role: 'inside',
+    read: (m) => ({ kernelOffset: parseWord(m[1] as string) }),
+    samples: [
+      {
+        line: 'Kernel Offset: 0x2b800000 from 0xffffffff81000000 (relocation range: 0xffffffff80000000-0xffffffffbfffffff)',
+        states: { kernelOffset: 0x2b800000n },
+        given: { system: 'linux' },
+      },
+    ],
+  },
+  {
     name: 'end of trace',
     origin: 'linux',
     hint: '---[ end ',

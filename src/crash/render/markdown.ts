@@ -74,7 +74,12 @@ function factTable({ crash, access, mode }: Explanation): string {
     ['CPU', crash.cpu?.toString()],
     ['task', crash.task],
     ['version', crash.version],
-    ['at', crash.rip === undefined ? undefined : [code(hex64(crash.rip)), crash.symbol].filter(Boolean).join(' ')],
+    [
+      'at',
+      crash.rip === undefined
+        ? undefined
+        : [code(hex64(crash.rip)), crash.symbol, crash.source].filter(Boolean).join(' '),
+    ],
     ['access', access?.kind],
     ['address', access?.address === undefined ? undefined : code(hex64(access.address))],
     ['there', access?.place],

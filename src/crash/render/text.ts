@@ -98,7 +98,7 @@ class TextReport {
       row('there', access.place);
       row('instruction', access.instruction, operandWords(this.of));
     }
-    row('at', crash.rip !== undefined && hex64(crash.rip), crash.symbol);
+    row('at', crash.rip !== undefined && hex64(crash.rip), crash.symbol, crash.source);
     row('mode', mode.who, mode.cpl !== undefined && `CPL ${mode.cpl}`);
     if (crash.firstLine !== undefined) row('in the text', `lines ${crash.firstLine} to ${crash.lastLine}`);
     this.out += '\n';
