@@ -1,173 +1,189 @@
-// kallsyms: the names that a Linux kernel carries in its own read-only data, for its oops messages.
-// Sources: Linux 6.1 scripts/kallsyms.c (write_src), kernel/kallsyms.c; for the order since 6.4 the same files of 6.6.
-// There is no header. The tables are found by what they must contain, and believed only when they agree with each other:
+// The names that a Linux kernel carries of itself (CONFIG_KALLSYMS), found in the bytes of an uncompressed image: kernels of
+// distributions have no symbol table, but they have these. Works on an ELF vmlinux, stripped or not, and on a raw image.
+// Source: Linux scripts/kallsyms.c and kernel/kallsyms.c, 4.20 to 6.15, little-endian.
+// Leaves out 32-bit kernels and those before 4.20 (markers of another width).
 //
-//   up to 6.1   offsets | relative_base | num_syms | names | markers | token_table | token_index
-//   since 6.4   num_syms | names | markers | token_table | token_index | offsets | relative_base | …
+//   to 6.4:  offsets, relative_base, num_syms, names, markers, [seqs,] token_table, token_index
+//   later:   num_syms, names, markers, token_table, token_index, offsets, relative_base, …      each aligned to 8 bytes
 //
-// Each begins on a multiple of 8. names: per symbol a length and as many token numbers; a token stands for a few characters,
-// and the first character of a symbol is its type. markers: where in names every 256th symbol begins.
-// Left out: absolute addresses (no CONFIG_KALLSYMS_BASE_RELATIVE), 6.2 and 6.3, compressions of before 2.6.
-
+//   offsets      i32[num]   negative: address = relative_base - 1 - offset; else a per-CPU offset
+//                           (none negative in the whole table: address = relative_base + offset)
+//   names        per symbol a length (one byte, or two if bit 7 is set) and that many tokens; the first letter is the type
+//   markers      u32[]      where in names each 256th symbol begins
+//   token_table  256 strings; the digits are tokens of their own, at their own codes: that is how the table is found
 import { type NamedAddress, SymbolTable } from './table.js';
 
 const TOKENS = 256;
-const TOKEN_INDEX_BYTES = 2 * TOKENS;
-const SYMBOLS_PER_MARKER = 256;
+const NAMES_PER_MARKER = 256;
+const ALIGNMENT = 8;
 const ZERO = 0x30;
-const ONE = 0x31;
-const DIGITS = 10;
-/** What a block of 256 names can take at most: each a length of two bytes and 512 tokens. */
-const MAX_BLOCK_BYTES = SYMBOLS_PER_MARKER * 514;
-/** All of a 64-bit kernel's addresses, but those of per-CPU variables, lie above. */
-const KERNEL_START = 0xffff_ffff_8000_0000n;
+/** A name is 512 letters at most, and a token stands for at least one. */
+const LONGEST_NAMES_BLOCK = NAMES_PER_MARKER * 514;
+/** More symbols than any kernel has. */
+const MOST_SYMBOLS = 4_000_000;
+const align = (offset: number): number => Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 
+/** The kernel's own symbols; undefined when the bytes hold none. */
+export function kallsymsSymbols(image: Uint8Array): SymbolTable | undefined {
+  const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
+  for (let digits = findDigits(image, 0); digits >= 0; digits = findDigits(image, digits + 1)) {
+    const tokens = readTokens(image, view, digits);
+    const found = tokens && readSymbols(image, view, tokens);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** "0\0 1\0 … 9\0" from `start` on: ten tokens of one digit each. */
+function findDigits(image: Uint8Array, start: number): number {
+  for (let at = image.indexOf(ZERO, start); at >= 0; at = image.indexOf(ZERO, at + 1)) {
+    let length = 0;
+    while (length < 20 && image[at + length] === (length % 2 === 0 ? ZERO + length / 2 : 0)) length++;
+    if (length === 20) return at;
+  }
+  return -1;
+}
 interface Tokens {
-  /** Where token_table begins, and token_index ends. */
   readonly start: number;
-  readonly end: number;
   readonly texts: readonly string[];
+  readonly end: number;
 }
 
 interface Names {
-  /** Where the word num_syms stands. */
   readonly start: number;
-  /** With the type in front. */
-  readonly typed: readonly string[];
+  readonly count: number;
 }
+
+/** The longest text that a token has stood for is about thirty letters. */
+const LONGEST_TOKEN = 64;
+
+function readTokens(image: Uint8Array, view: DataView, digits: number): Tokens | undefined {
+  let second = digits;
+  for (let token = ZERO; token > 1; token--) {
+    second = image.lastIndexOf(0, second - 2) + 1;
+    if (second <= 1 || digits - second > 0x1_0000) return undefined;
+  }
+  // What lies before the table need not end with a NUL: its first token begins where the alignment says.
+  for (
+    let start = second - 1 - ((second - 1) % ALIGNMENT);
+    start >= 0 && second - start <= LONGEST_TOKEN;
+    start -= ALIGNMENT
+  ) {
+    const tokens = tokensAt(image, view, start);
+    if (tokens !== undefined) return tokens;
+  }
+  return undefined;
+}
+
+function tokensAt(image: Uint8Array, view: DataView, start: number): Tokens | undefined {
+  const texts: string[] = [];
+  const starts: number[] = [];
+  let at = start;
+  for (let token = 0; token < TOKENS; token++) {
+    const end = image.indexOf(0, at);
+    if (end < 0 || end - at > LONGEST_TOKEN) return undefined;
+    starts.push(at - start);
+    texts.push(String.fromCharCode(...image.subarray(at, end)));
+    at = end + 1;
+  }
+  // token_index repeats where each token starts: the proof.
+  const index = align(at);
+  if (index + 2 * TOKENS > image.length) return undefined;
+  if (starts.some((offset, token) => view.getUint16(index + 2 * token, true) !== offset)) return undefined;
+  return { start, texts, end: index + 2 * TOKENS };
+}
+
+function readSymbols(image: Uint8Array, view: DataView, tokens: Tokens): SymbolTable | undefined {
+  const names = findNames(image, view, tokens.start);
+  if (names === undefined) return undefined;
+  const addresses = addressesBefore(view, names) ?? addressesBehind(view, names, tokens.end);
+  if (addresses === undefined) return undefined;
+  const symbols: NamedAddress[] = [];
+  let at = names.start;
+  for (let symbol = 0; symbol < names.count; symbol++) {
+    const { length, begin } = nameLength(image, at);
+    let text = '';
+    for (let token = 0; token < length; token++) text += tokens.texts[image[begin + token] as number] ?? '';
+    at = begin + length;
+    const address = addresses(symbol);
+    if (address !== undefined && text.length > 1) symbols.push({ name: text.slice(1), address, sizeBytes: 0n });
+  }
+  return new SymbolTable(symbols);
+}
+
+/** A run of fewer ascending words is chance. (2048 symbols are a very small kernel.) */
+const FEWEST_MARKERS = 8;
 
 /**
- * The symbols in a kernel's loaded bytes, or undefined when there are none that make sense. `loaded`: one of its segments,
- * whose alignment to 8 bytes is the one that it has in memory. Per-CPU variables are left out: their addresses are offsets.
+ * markers lie before the token table, maybe with seqs_of_names (3 bytes a symbol) in between; names lie before the markers.
+ * Both are found together: ascending words down to 0, and names of which the first 256 end where the second word says.
  */
-export function kallsymsSymbols(loaded: Uint8Array): SymbolTable | undefined {
-  const view = new DataView(loaded.buffer, loaded.byteOffset, loaded.byteLength);
-  for (const tokens of findTokens(loaded, view)) {
-    const names = findNames(loaded, view, tokens);
-    const addresses = names && findAddresses(view, names, tokens);
-    if (addresses) return new SymbolTable(namedAddresses(names.typed, addresses));
+function findNames(image: Uint8Array, view: DataView, end: number): Names | undefined {
+  const lowest = Math.max(0, end - 3 * MOST_SYMBOLS);
+  for (let last = end - (end % 4) - 4; last > lowest; last -= 4) {
+    let first = last;
+    while (first > 0 && view.getUint32(first - 4, true) < view.getUint32(first, true)) first -= 4;
+    const count = (last - first) / 4 + 1;
+    if (count < FEWEST_MARKERS || view.getUint32(first, true) !== 0) continue;
+    const names = namesBefore(image, view, first, count);
+    if (names !== undefined) return names;
   }
   return undefined;
 }
 
-const aligned = (at: number): number => (at + 7) & ~7;
-
-/** Digits occur in names, so the tokens 0x30…0x39 are "0"…"9" themselves, one after the other. */
-function* findTokens(bytes: Uint8Array, view: DataView): Generator<Tokens> {
-  for (let one = bytes.indexOf(ONE); one >= 0; one = bytes.indexOf(ONE, one + 1)) {
-    const zero = one - 2;
-    if (zero < 0 || !hasDigits(bytes, zero)) continue;
-    const tokens = tokensAround(bytes, view, zero);
-    if (tokens) yield tokens;
-  }
-}
-
-function hasDigits(bytes: Uint8Array, zero: number): boolean {
-  for (let digit = 0; digit < DIGITS; digit++)
-    if (bytes[zero + 2 * digit] !== ZERO + digit || bytes[zero + 2 * digit + 1] !== 0) return false;
-  return true;
-}
-
-/** token_table from the place of its "0" on: token_index behind it must give the place of every token. */
-function tokensAround(bytes: Uint8Array, view: DataView, zero: number): Tokens | undefined {
-  let at = zero;
-  for (let token = ZERO; token < TOKENS; token++) {
-    at = bytes.indexOf(0, at) + 1;
-    if (at === 0) return undefined;
-  }
-  const index = aligned(at);
-  const end = index + TOKEN_INDEX_BYTES;
-  if (end > bytes.length) return undefined;
-  const start = zero - view.getUint16(index + 2 * ZERO, true);
-  if (start < 0) return undefined;
-  const texts: string[] = [];
-  at = start;
-  for (let token = 0; token < TOKENS; token++) {
-    if (view.getUint16(index + 2 * token, true) !== at - start) return undefined;
-    const stop = bytes.indexOf(0, at);
-    texts.push(String.fromCharCode(...bytes.subarray(at, stop)));
-    at = stop + 1;
-  }
-  return { start, end, texts };
-}
-
-/** names and num_syms, told from the markers that stand between them and the tokens. */
-function findNames(bytes: Uint8Array, view: DataView, tokens: Tokens): Names | undefined {
-  const markers = findMarkers(view, tokens.start);
-  if (!markers) return undefined;
-  const lastMarker = markers.offsets[markers.offsets.length - 1] as number;
-  const latest = (markers.start - lastMarker) & ~7;
-  for (let start = latest; start >= 8 && start > latest - MAX_BLOCK_BYTES; start -= 8) {
-    const count = view.getUint32(start - 8, true);
-    if (view.getUint32(start - 4, true) !== 0) continue;
-    if (Math.ceil(count / SYMBOLS_PER_MARKER) !== markers.offsets.length) continue;
-    const typed = readNames(bytes.subarray(start, markers.start), count, markers.offsets, tokens.texts);
-    if (typed) return { start: start - 8, typed };
+function namesBefore(image: Uint8Array, view: DataView, markers: number, count: number): Names | undefined {
+  const marker = (index: number): number => view.getUint32(markers + 4 * index, true);
+  const highest = markers - marker(count - 1);
+  const lowest = Math.max(highest - LONGEST_NAMES_BLOCK, 2 * ALIGNMENT);
+  for (let start = highest - (highest % ALIGNMENT); start >= lowest; start -= ALIGNMENT) {
+    const symbols = view.getUint32(start - ALIGNMENT, true);
+    if (Math.ceil(symbols / NAMES_PER_MARKER) !== count) continue;
+    const agrees = [1, 2].every((index) => skipNames(image, start + marker(index - 1)) === start + marker(index));
+    if (agrees) return { start, count: symbols };
   }
   return undefined;
 }
 
-/** 32-bit numbers that ascend from 0 up to the tokens, or up to 4 bytes of padding before them. */
-function findMarkers(
-  view: DataView,
-  tokensStart: number,
-): { readonly start: number; readonly offsets: readonly number[] } | undefined {
-  const offsets: number[] = [];
-  let at = tokensStart - 4;
-  if (at >= 0 && view.getUint32(at, true) === 0) at -= 4;
-  for (; at >= 0; at -= 4) {
-    const offset = view.getUint32(at, true);
-    if (offsets.length > 0 && offset >= (offsets[0] as number)) return undefined;
-    offsets.unshift(offset);
-    if (offset === 0) return { start: at, offsets };
+function skipNames(image: Uint8Array, from: number): number {
+  let at = from;
+  for (let name = 0; name < NAMES_PER_MARKER && at < image.length; name++) {
+    const { length, begin } = nameLength(image, at);
+    at = begin + length;
   }
-  return undefined;
+  return at;
 }
 
-/** `count` names, each 256th of which begins at its marker; undefined where they do not. */
-function readNames(
-  bytes: Uint8Array,
-  count: number,
-  markers: readonly number[],
-  tokens: readonly string[],
-): string[] | undefined {
-  const names: string[] = [];
-  let at = 0;
-  for (let number = 0; number < count; number++) {
-    if (number % SYMBOLS_PER_MARKER === 0 && markers[number / SYMBOLS_PER_MARKER] !== at) return undefined;
-    let length = bytes[at++] ?? 0;
-    // Since 6.1 a name of more than 127 tokens has a length of two bytes.
-    if (length >= 128) length = (length & 127) | ((bytes[at++] ?? 0) << 7);
-    if (length === 0 || at + length > bytes.length) return undefined;
-    let name = '';
-    for (const end = at + length; at < end; at++) name += tokens[bytes[at] as number];
-    names.push(name);
-  }
-  return names;
+function nameLength(image: Uint8Array, at: number): { readonly length: number; readonly begin: number } {
+  const first = image[at] ?? 0;
+  return first < 0x80
+    ? { length: first, begin: at + 1 }
+    : { length: (first & 0x7f) | ((image[at + 1] ?? 0) << 7), begin: at + 2 };
 }
 
-/** The addresses in both of the places where they may be; undefined when neither holds a plausible base. */
-function findAddresses(view: DataView, { start, typed }: Names, tokens: Tokens): readonly bigint[] | undefined {
-  const offsetsBytes = aligned(4 * typed.length);
-  const older = { offsets: start - 8 - offsetsBytes, base: start - 8 };
-  const newer = { offsets: aligned(tokens.end), base: aligned(tokens.end) + offsetsBytes };
-  for (const { offsets, base: baseAt } of [older, newer]) {
-    if (offsets < 0 || baseAt + 8 > view.byteLength) continue;
-    const base = view.getBigUint64(baseAt, true);
-    if (base < KERNEL_START) continue;
-    const raw = typed.map((_, number) => view.getInt32(offsets + 4 * number, true));
-    // Where per-CPU variables have offsets for addresses, these are the positive ones; else all are distances, unsigned.
-    const hasPerCpu = raw.some((offset) => offset < 0);
-    return raw.map((offset) =>
-      !hasPerCpu ? base + BigInt(offset >>> 0) : offset < 0 ? base - 1n - BigInt(offset) : BigInt(offset),
-    );
-  }
-  return undefined;
-}
+type AddressOf = (symbol: number) => bigint | undefined;
 
-function* namedAddresses(typed: readonly string[], addresses: readonly bigint[]): Generator<NamedAddress> {
-  for (const [number, name] of typed.entries()) {
-    const address = addresses[number] as bigint;
-    if (address >= KERNEL_START) yield { name: name.slice(1), address, sizeBytes: 0n };
-  }
+const addressesBefore = (view: DataView, { start, count }: Names): AddressOf | undefined => {
+  const base = start - 2 * ALIGNMENT;
+  return addressTable(view, base - align(4 * count), base, count);
+};
+
+const addressesBehind = (view: DataView, { count }: Names, end: number): AddressOf | undefined => {
+  const offsets = align(end);
+  return addressTable(view, offsets, offsets + align(4 * count), count);
+};
+
+const KERNEL_IMAGE = 0xffffffff80000000n;
+
+function addressTable(view: DataView, offsets: number, base: number, count: number): AddressOf | undefined {
+  if (offsets < 0 || base + 8 > view.byteLength) return undefined;
+  const relativeBase = view.getBigUint64(base, true);
+  if (relativeBase < KERNEL_IMAGE) return undefined;
+  const offsetOf = (symbol: number): number => view.getInt32(offsets + 4 * symbol, true);
+  let isSigned = false;
+  for (let symbol = 0; symbol < count && !isSigned; symbol++) isSigned = offsetOf(symbol) < 0;
+  return (symbol) => {
+    const offset = offsetOf(symbol);
+    if (!isSigned) return relativeBase + BigInt(offset >>> 0);
+    return offset < 0 ? relativeBase - 1n - BigInt(offset) : undefined;
+  };
 }
