@@ -229,17 +229,19 @@ function accessFacts(of: Case): AccessFacts | undefined {
   const { access, address, page, place, operand, effects, disassembly } = of;
   const line = disassembly?.lines.find(({ trapping }) => trapping);
   if (access === undefined && address === undefined && page === undefined && line === undefined) return undefined;
+  // Where a lock-up or a report found the CPU, nothing faulted.
+  const isFault = of.isPageFault !== undefined || address !== undefined || page !== undefined;
   return {
-    kind: access,
+    kind: isFault ? access : undefined,
     address,
     page,
     place: place?.words,
-    bytes: operand?.faults === false ? undefined : operand?.access.bytes,
+    bytes: !isFault || operand?.faults === false ? undefined : operand?.access.bytes,
     instruction: line?.intel,
     operand: operandText(line?.intel),
     operandAddress: operand?.access.address,
     operandAgrees: operand?.faults,
-    value: operand?.access.kind === 'write' ? effects?.stored : undefined,
+    value: isFault && operand?.access.kind === 'write' ? effects?.stored : undefined,
   };
 }
 
