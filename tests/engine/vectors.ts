@@ -196,8 +196,8 @@ export class VectorMachine {
   }
 
   #memoryDifferences(expected: Uint8Array): string[] {
+    if (Buffer.compare(expected, this.#data) === 0) return [];
     const at = expected.findIndex((byte, i) => byte !== this.#data[i]);
-    if (at < 0) return [];
     const words = `memory at ${(DATA + BigInt(at)).toString(16)}`;
     return [`${words} is ${this.#data[at]!.toString(16)}, not ${expected[at]!.toString(16)}`];
   }

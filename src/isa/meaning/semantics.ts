@@ -64,6 +64,8 @@ export interface Variable {
  * `x87` operation and stack register (x87/operations.ts), low and high word of an operand → four words, of which each
  * operation says what they are; it changes the x87's registers, status and tags at once, and so comes last ·
  * `divideUnsigned`, `divideSigned` high, low, divisor (64 bits each) → fits (1), quotient, remainder ·
+ * `compareStrings` first string's low and high half, second's, their lengths, immediate (string-compare.ts) → one bit for
+ * each character, status flags ·
  * `float` operation (softfloat/vector-operations.ts), MXCSR, first operand's low and high half, second's, immediate →
  * result's low and high half, MXCSR with flags, whether an exception is not masked (1).
  */
@@ -81,6 +83,7 @@ export type Service =
   | 'msw'
   | 'divideUnsigned'
   | 'divideSigned'
+  | 'compareStrings'
   | 'float';
 
 /** What the x87 has beside its registers (x87/state.ts); the address of the last operand, and its segment's selector. */

@@ -109,8 +109,12 @@ export function round(env: Environment, target: Target, value: Finite): Real {
   if (lead <= maxExponent) return finite(value.sign, cut.significand, lastPlace);
   env.flags |= OVERFLOW;
   if ((env.masked & OVERFLOW) === 0 && env.wrapExponent !== 0) {
-    const wrapped = lastPlace - env.wrapExponent;
-    if (lead - env.wrapExponent <= maxExponent) return finite(value.sign, cut.significand, wrapped);
+    if (lead - env.wrapExponent <= maxExponent)
+      return finite(value.sign, cut.significand, lastPlace - env.wrapExponent);
+    // Too large even so (FSCALE): infinity, however it is rounded.
+    env.flags |= INEXACT;
+    env.roundedUp = true;
+    return infinity(value.sign);
   }
   return overflowed(env, target, value.sign);
 }
@@ -135,6 +139,10 @@ function roundTiny(env: Environment, target: Target, value: Finite, cut: Cut, la
       if (cut.inexact) env.flags |= INEXACT;
       return finite(value.sign, cut.significand, lastPlace + env.wrapExponent);
     }
+    // Too small even so: zero, however it is rounded.
+    env.flags |= INEXACT;
+    env.roundedUp = false;
+    return zero(value.sign);
   }
   if (isMasked && env.flushToZero) {
     env.flags |= UNDERFLOW | INEXACT;
