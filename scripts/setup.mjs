@@ -19,6 +19,8 @@ function step(what, command, args) {
 
 if (time('node_modules/.package-lock.json') < time('package-lock.json')) {
   process.stderr.write('paravane: installing packages (once)\n');
-  step('installing packages', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // Not `npm ci`: it refuses a lock file made where other platforms' optional binaries could not be seen. `install` takes the
+  // locked versions just the same, and --no-save leaves the lock file alone.
+  step('installing packages', 'npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 step('building', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);

@@ -39,6 +39,7 @@ export const __HYPERVISOR_hvm_op = 34;
 export const __HYPERVISOR_sysctl = 35;
 export const __HYPERVISOR_domctl = 36;
 export const __HYPERVISOR_kexec_op = 37;
+export const __HYPERVISOR_xenpmu_op = 40;
 
 /** The ABI's names of all numbers that have one, whether or not Paravane implements them. */
 export const HYPERCALL_NAMES: Readonly<Record<number, string>> = {
@@ -81,7 +82,7 @@ export const HYPERCALL_NAMES: Readonly<Record<number, string>> = {
   [__HYPERVISOR_kexec_op]: 'kexec_op',
   38: 'tmem_op',
   39: 'argo_op',
-  40: 'xenpmu_op',
+  [__HYPERVISOR_xenpmu_op]: 'xenpmu_op',
   41: 'dm_op',
   42: 'hypfs_op',
   48: 'mca',

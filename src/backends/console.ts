@@ -7,6 +7,7 @@ import type { MachineMemory } from '../memory/index.js';
 import type { BackendPort, EventChannels } from '../xen/events.js';
 import { SharedRing } from './shared-ring.js';
 
+/** Which guest's console, and who hears it. */
 export interface ConsoleOptions {
   readonly memory: MachineMemory;
   readonly page: Mfn;
@@ -17,6 +18,7 @@ export interface ConsoleOptions {
   readonly onOutput: (bytes: Uint8Array) => void;
 }
 
+/** xenconsoled for one guest: bytes out of one ring, bytes into the other. A guest's nonsense makes it wait, no more. */
 export class ConsoleBackend {
   readonly #output: SharedRing;
   readonly #input: SharedRing;

@@ -5,6 +5,7 @@
 import type { Mfn } from '../base/addresses.js';
 import { type Permission, type Store, XS_PERM_READ } from './store.js';
 
+/** What the toolstack knows of a new domain. */
 export interface DomUDescription {
   readonly domain: number;
   readonly name: string;
@@ -15,6 +16,7 @@ export interface DomUDescription {
   readonly xenstore: { readonly port: number; readonly mfn: Mfn };
 }
 
+/** Makes the domain's own directory and its entry under /vm. */
 export function addDomU(store: Store, description: DomUDescription): void {
   const { domain, name, uuid, memoryKib, vcpus, console, xenstore } = description;
   const home = `/local/domain/${domain}`;

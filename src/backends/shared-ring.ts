@@ -5,6 +5,7 @@
 import { type Maddr, type Mfn, maddr, mfnToMaddr } from '../base/addresses.js';
 import type { MachineMemory } from '../memory/index.js';
 
+/** Where a ring lies. */
 export interface RingPlace {
   readonly memory: MachineMemory;
   readonly page: Mfn;
@@ -16,6 +17,7 @@ export interface RingPlace {
   readonly sizeBytes: number;
 }
 
+/** A ring as a backend sees it: `take` from those that the guest fills, `put` into the others. */
 export class SharedRing {
   readonly #place: RingPlace;
 

@@ -30,6 +30,7 @@ export interface Permission {
   readonly rights: number;
 }
 
+/** A node as of one moment; a change makes another one. */
 export interface StoreNode {
   readonly value: Uint8Array;
   readonly permissions: readonly Permission[];
@@ -153,6 +154,13 @@ export class StoreView {
       this.changed({ path: below.path, exact: true, permissions: below.node.permissions }, () => {});
   }
 
+  /** How many nodes a domain owns, as seen from here. */
+  nodesOwnedBy(domain: number): number {
+    let count = 0;
+    for (const { node } of descendants('', this.tree.root)) if (node.permissions[0]?.domain === domain) count++;
+    return count;
+  }
+
   /** Makes the parents of a node that is to be made, and says which permissions it gets. */
   #makeRoomFor(path: string, maker: number): readonly Permission[] {
     const up = parentOf(path);
@@ -201,6 +209,11 @@ export class StoreTransaction extends StoreView {
     this.#redo = done;
   }
 
+  /** How much there is to remember of it: paths looked at, and changes. */
+  get size(): number {
+    return this.#touched.size + this.#redo.length;
+  }
+
   /** True when the changes were made; false (EAGAIN) when something that it depends on has changed meanwhile. */
   commit(): boolean {
     for (const path of this.#touched)
@@ -211,6 +224,7 @@ export class StoreTransaction extends StoreView {
   }
 }
 
+/** The store itself: what is done here is in force at once, and told to listeners. A new one has a root, and no more. */
 export class Store extends StoreView {
   readonly #listeners = new Set<(change: StoreChange) => void>();
   readonly #nextGeneration: () => number;
@@ -228,6 +242,7 @@ export class Store extends StoreView {
     this.#nextGeneration = nextGeneration;
   }
 
+  /** A transaction on the store as it is now. */
   begin(): StoreTransaction {
     return new StoreTransaction(this, this.#nextGeneration);
   }
@@ -238,15 +253,9 @@ export class Store extends StoreView {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Tells the listeners of a change that has come into force. */
   tell(change: StoreChange): void {
     for (const listener of this.#listeners) listener(change);
-  }
-
-  /** How many nodes a domain owns. */
-  nodesOwnedBy(domain: number): number {
-    let count = 0;
-    for (const { node } of descendants('', this.tree.root)) if (node.permissions[0]?.domain === domain) count++;
-    return count;
   }
 }
 

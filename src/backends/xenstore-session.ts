@@ -25,7 +25,10 @@ const MAX_NODE_BYTES = 2048;
 const MAX_WATCHES = 128;
 const MAX_TRANSACTIONS = 10;
 const MAX_PERMISSIONS = 5;
+/** Paths looked at and changes made in one transaction. */
+const MAX_TRANSACTION_SIZE = 1024;
 
+/** A reply's message type (the request's, or XS_ERROR) and payload. */
 export interface XenstoreReply {
   readonly type: number;
   readonly payload: Uint8Array;
@@ -43,6 +46,7 @@ type Result = Uint8Array | XsError;
 const OK = bytesOf('OK\0');
 const NOTHING = new Uint8Array(0);
 
+/** Requests of one domain, carried out one after another; between them it hears of what it watches. */
 export class XenstoreSession {
   readonly #store: Store;
   readonly #domain: number;
@@ -78,9 +82,12 @@ export class XenstoreSession {
     const text = textOf(payload);
     if (type === R.XS_WATCH) return this.#watch(text);
     if (type === R.XS_UNWATCH) return this.#unwatch(text);
-    const view = transaction === 0 ? this.#store : this.#transactions.get(transaction);
     if (FOR_TOOLS.has(type)) return 'EACCES';
-    if (!view) return 'ENOENT';
+    if (type === R.XS_TRANSACTION_END) return this.#endTransaction(transaction, text);
+    const within = this.#transactions.get(transaction);
+    if (transaction !== 0 && !within) return 'ENOENT';
+    if (within && within.size >= MAX_TRANSACTION_SIZE) return 'ENOSPC';
+    const view = within ?? this.#store;
     switch (type) {
       case R.XS_READ:
         return this.#find(view, oneString(text), XS_PERM_READ, ({ value }) => value);
@@ -102,8 +109,6 @@ export class XenstoreSession {
         return this.#setPermissions(view, text);
       case R.XS_TRANSACTION_START:
         return this.#startTransaction(transaction);
-      case R.XS_TRANSACTION_END:
-        return this.#endTransaction(transaction, text);
       case R.XS_GET_DOMAIN_PATH:
         return domainPath(oneString(text));
       case R.XS_RESET_WATCHES:
@@ -179,7 +184,7 @@ export class XenstoreSession {
     const path = this.#pathOf(name);
     if (path === undefined) return 'EINVAL';
     const node = this.#lookup(view, path, XS_PERM_WRITE);
-    if (node === 'ENOENT' && this.#store.nodesOwnedBy(this.#domain) >= MAX_NODES) return 'ENOSPC';
+    if (node === 'ENOENT' && view.nodesOwnedBy(this.#domain) >= MAX_NODES) return 'ENOSPC';
     if (typeof node === 'string' && node !== 'ENOENT') return node;
     if (node !== 'ENOENT' && !overwrite) return OK;
     if (value.length >= MAX_NODE_BYTES) return 'ENOSPC';
@@ -310,6 +315,7 @@ const PERMISSION_LETTERS = 'nrwb';
 /** "n0", "r5", "w5", "b5": the letter's place in the alphabet above is its rights. */
 const printPermission = ({ domain, rights }: Permission): string => `${PERMISSION_LETTERS.charAt(rights)}${domain}`;
 
+/** The permission that "n0", "r5", "w5" or "b5" says; undefined for other texts. */
 export function parsePermission(text: string): Permission | undefined {
   const match = /^([nrwb])(\d{1,5})$/.exec(text);
   return match ? { domain: Number(match[2]), rights: PERMISSION_LETTERS.indexOf(match[1] as string) } : undefined;

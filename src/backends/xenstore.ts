@@ -16,6 +16,7 @@ import { SharedRing } from './shared-ring.js';
 import type { Store } from './store.js';
 import { XenstoreSession } from './xenstore-session.js';
 
+/** Which guest's page, and which store it sees. */
 export interface XenstoreOptions {
   readonly memory: MachineMemory;
   readonly page: Mfn;
@@ -31,6 +32,7 @@ const MAX_UNREAD_BYTES = 65536;
 /** Events beyond this are dropped: they may come late and spuriously, so a guest that does not read can miss some. */
 const MAX_UNREAD_EVENTS = 1 << 20;
 
+/** xenstored for one guest. */
 export class XenstoreBackend {
   readonly #memory: MachineMemory;
   readonly #page: Mfn;

@@ -20,6 +20,7 @@ import { isGuestRange, type PvKernel } from './kernel.js';
 import { type Area, type Layout, type LayoutRequest, layOut, minimumPages } from './layout.js';
 import type { XenNotes } from './notes.js';
 
+/** What a domain is to be made of, besides its kernel. */
 export interface BuildOptions {
   readonly memory: MachineMemory;
   /** The domain's frames in pfn order: also says how many pages it has. None of them may be RAM yet. */
@@ -44,6 +45,7 @@ export interface NamedArea extends Area {
   readonly name: string;
 }
 
+/** A domain as it stands in memory before its first instruction: what Xen, the backends and people need to know of it. */
 export interface BuiltDomain {
   /** The domain's frames by pfn. */
   readonly p2m: readonly Mfn[];

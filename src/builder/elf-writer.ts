@@ -11,6 +11,7 @@ import { roundUp, viewOf } from './bytes.js';
 import * as E from './elf-format.js';
 import * as N from './notes.js';
 
+/** A PT_LOAD. Its place in the file follows from its address. */
 export interface SegmentToWrite {
   readonly vaddr: bigint;
   /** Its p_paddr; by default the one that puts it at its vaddr, given VIRT_BASE and PADDR_OFFSET. */
@@ -22,6 +23,7 @@ export interface SegmentToWrite {
   readonly flags?: number;
 }
 
+/** A global symbol with an absolute address. */
 export interface SymbolToWrite {
   readonly name: string;
   readonly address: bigint;
@@ -46,6 +48,7 @@ export interface NotesToWrite {
   readonly phys32Entry?: bigint;
 }
 
+/** A kernel of our own, as the writer takes it. */
 export interface ElfToWrite {
   readonly entry: bigint;
   readonly segments: readonly SegmentToWrite[];

@@ -44,6 +44,7 @@ export interface ElfSymbolTable {
   readonly sections: readonly { readonly address: bigint; readonly sizeBytes: bigint }[];
 }
 
+/** A 64-bit x86 ELF file whose headers are known to make sense. */
 export interface ElfFile {
   readonly bytes: Uint8Array;
   readonly entry: bigint;

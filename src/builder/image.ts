@@ -101,6 +101,7 @@ const placeOf = (level: TablePage['level'], address: bigint): string =>
 
 const entry = (frame: Mfn, flags: bigint): bigint => (BigInt(frame) << 12n) | flags;
 
+/** What start_info says, field by field. */
 export interface StartInfo {
   readonly pages: number;
   readonly sharedInfo: Mfn;

@@ -11,6 +11,7 @@ import { roundUpBig } from './bytes.js';
 import { type ElfFile, type ElfSymbolTable, readElf, symbolTable } from './elf.js';
 import { readXenNotes, type XenNotes } from './notes.js';
 
+/** A kernel that Xen would start as a PV guest. Its addresses lie in the guest's part of the address space. */
 export interface PvKernel {
   readonly elf: ElfFile;
   readonly notes: XenNotes;

@@ -19,6 +19,7 @@ const MAPPED_ALIGNMENT = 1n << 22n;
 const PADDING_PAGES = (512 * 1024) / PAGE_BYTES;
 const BOOT_STACK_PAGES = 1;
 
+/** What decides where things go. */
 export interface LayoutRequest {
   readonly virtBase: bigint;
   /** The kernel's virtual range; its start is page aligned and not below virtBase. */
@@ -53,6 +54,7 @@ export interface Mapping {
   readonly pages: number;
 }
 
+/** Where each part of the initial area goes; pfns count from VIRT_BASE on. */
 export interface Layout {
   readonly kernel: Area;
   readonly initrd: Area | undefined;

@@ -74,6 +74,7 @@ export interface FoundNote {
   readonly value: bigint | string | Uint8Array;
 }
 
+/** What the notes say, each by its meaning; undefined where a note is absent. */
 export interface XenNotes {
   readonly source: 'PT_NOTE' | 'SHT_NOTE' | '__xen_guest';
   readonly found: readonly FoundNote[];

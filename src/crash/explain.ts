@@ -3,6 +3,8 @@
 
 import type { CrashReport } from '../abi/crash-report.js';
 import { VECTORS } from '../abi/exceptions.js';
+import { GPR_NAMES } from '../abi/registers.js';
+import { invariant } from '../base/failures.js';
 import { hex, hex64, hexBytes } from '../base/hex.js';
 import { buildCase, type Case } from './derive/case.js';
 import { errorCodeBits } from './derive/error-code.js';
@@ -21,9 +23,9 @@ import type {
   RegisterNote,
   WalkFacts,
 } from './explanation.js';
-import type { Facts } from './facts.js';
+import type { CrashKind, Facts, StatedCode, WordRegister } from './facts.js';
 import type { MachineEvidence } from './machine-evidence.js';
-import { factsOf } from './report-facts.js';
+import { print } from './print.js';
 import { inWords, type Judgement } from './rules/diagnosis.js';
 import { rank } from './rules/index.js';
 import { type Evidence, scan } from './scanner.js';
@@ -57,13 +59,28 @@ export function explainAll(crashes: readonly Evidence[], options: ExplainOptions
   );
 }
 
+export interface ReportOptions extends Omit<ExplainOptions, 'machine'> {
+  /** The guest's code around rip, which Xen's dumps do not have; `trap` is the offset of rip. */
+  readonly code?: StatedCode | undefined;
+}
+
 /** Explains a report of Paravane's own machine, with what the machine saw besides. */
 export function explainReport(
   report: CrashReport,
   machine?: MachineEvidence,
-  options: Omit<ExplainOptions, 'machine'> = {},
+  options: ReportOptions = {},
 ): Explanation {
-  return explainFacts(factsOf(report), { ...options, machine });
+  const facts = factsOf(report);
+  return explainFacts(options.code === undefined ? facts : { ...facts, code: options.code }, { ...options, machine });
+}
+
+/** What a report's text states, and the segment bases, which not every form prints. */
+function factsOf(report: CrashReport): Facts {
+  const [evidence] = scan(print(report)).crashes;
+  invariant(evidence !== undefined, 'a printed report is a crash');
+  const { fsBase, gsBase, gsShadow } = report.registers;
+  const bases = Object.entries({ fsb: fsBase, gsb: gsBase, gss: gsShadow }).filter(([, base]) => base !== undefined);
+  return { ...evidence.facts, registers: { ...evidence.facts.registers, ...Object.fromEntries(bases) } };
 }
 
 interface FactsOptions extends ExplainOptions {
@@ -103,7 +120,12 @@ function explainFacts(facts: Facts, options: FactsOptions): Explanation {
   };
 }
 
+/** A checker's report without registers: where the access was is the first line of its trace. */
+const firstOfReport = ({ kind, address, trace }: Facts): string | undefined =>
+  kind === 'sanitizer' && address !== undefined ? trace?.[0]?.symbol : undefined;
+
 const ACCESS_VERBS = { read: 'read from', write: 'wrote to', fetch: 'tried to execute' } as const;
+const WENT_ON: readonly CrashKind[] = ['warning', 'sanitizer', 'soft-lockup', 'rcu-stall', 'hung-task', 'state-dump'];
 const WHO = {
   'guest-kernel': 'guest kernel',
   'guest-user': 'guest program',
@@ -123,7 +145,9 @@ function summaryOf(of: Case, verdict: string): string {
       : facts.headline === undefined
         ? ''
         : ` ("${facts.headline}")`;
-  return `${subject} crashed${happened}: ${verdict}.`;
+  // What software reports, and what merely stands still, is no crash.
+  const goesOn = facts.kind !== undefined && WENT_ON.includes(facts.kind);
+  return goesOn ? `${subject}: ${verdict}.` : `${subject} crashed${happened}: ${verdict}.`;
 }
 
 function subjectOf({ facts }: Case): string {
@@ -166,7 +190,7 @@ function crashFacts({ facts }: Case, { lines, symbol }: FactsOptions): CrashFact
     version: facts.version,
     hardware: facts.hardware,
     rip,
-    symbol: facts.ripSymbol ?? (rip === undefined ? undefined : symbol?.(rip)),
+    symbol: facts.ripSymbol ?? (rip === undefined ? firstOfReport(facts) : symbol?.(rip)),
     firstLine: lines?.firstLine,
     lastLine: lines?.lastLine,
   };
@@ -254,6 +278,7 @@ function registerNotes(of: Case): readonly RegisterNote[] {
           ? 'the faulting address'
           : `the faulting address is ${offset < 0n ? '-' : '+'}${hex(offset < 0n ? -offset : offset)} from here`,
     });
+  notes.push(...operandRegisters(of).filter(({ register }) => !notes.some((note) => note.register === register)));
   if (handed !== undefined) {
     notes.push({
       register: handed.register,
@@ -278,6 +303,21 @@ function registerNotes(of: Case): readonly RegisterNote[] {
       says: `counter of ${idiom.name}${idiom.turn === 'first' ? ': first turn' : ''}`,
     });
   return notes;
+}
+
+/** Base and index of the faulting operand. */
+function operandRegisters({ operand, instruction, facts }: Case): RegisterNote[] {
+  const memory = operand?.access.operand === undefined ? undefined : instruction?.operands[operand.access.operand];
+  if (memory?.kind !== 'memory') return [];
+  const parts = [
+    [memory.base, 'base of the operand'],
+    [memory.index, `index of the operand, times ${memory.scale}`],
+  ] as const;
+  return parts.flatMap(([number, says]) => {
+    const register = GPR_NAMES[number] as WordRegister | undefined;
+    const value = register && facts.registers?.[register];
+    return register === undefined || value === undefined ? [] : [{ register, value, says }];
+  });
 }
 
 const causeOf = (

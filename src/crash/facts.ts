@@ -13,15 +13,13 @@ export type CrashKind =
   | 'double-fault'
   | 'machine-check'
   | 'exception'
-  /** BUG(), BUG_ON(), "kernel BUG at", "Xen BUG at". */
+  /** BUG(), BUG_ON(), "kernel BUG at", "Xen BUG at", and what Linux prints behind "BUG: ". */
   | 'bug'
   | 'assertion'
   | 'warning'
   /** KASAN, KMSAN, KCSAN, KFENCE, UBSAN: a checker compiled into the kernel found it. */
   | 'sanitizer'
   | 'stack-overflow'
-  /** Bad page state, bad page map, slab corruption, stack protector. */
-  | 'corruption'
   | 'soft-lockup'
   | 'hard-lockup'
   | 'rcu-stall'
@@ -125,6 +123,8 @@ export interface Facts {
   readonly selectors?: Readonly<Partial<Record<SelectorRegister, number>>>;
   /** The symbol that the text gives for rip, as written: "clear_page+0x12/0x30". */
   readonly ripSymbol?: string;
+  /** The text says that no code of the crashed program lies at rip. */
+  readonly ripOutsideCode?: true;
   readonly stackFrom?: bigint;
   readonly stack?: readonly bigint[];
   readonly stackStop?: 'fault' | 'inaccessible' | 'empty';
@@ -132,6 +132,10 @@ export interface Facts {
   readonly code?: StatedCode;
   /** Other lines that bear on the crash: what Xen refused just before, hints, panic messages. */
   readonly remarks?: readonly string[];
+  /** The dump is of a 32-bit kernel, guest or hypervisor. */
+  readonly is32Bit?: true;
+  /** Linux's "end trace" line was seen: what follows is of another event. */
+  readonly ended?: true;
   /** Oops number in brackets, "[#1]". */
   readonly oopsNumber?: number;
 }

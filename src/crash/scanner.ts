@@ -4,6 +4,8 @@
 // Handles lines that a terminal or a mail program broke in two: when a line means nothing by itself and more when it is
 // joined to the one before it, it is joined. Leaves out lines torn apart character by character by two CPUs.
 
+import { X86_EXC_PF } from '../abi/exceptions.js';
+import { HYPERVISOR_VIRT_END, HYPERVISOR_VIRT_START } from '../abi/xen-layout.js';
 import type { CrashSystem, Facts } from './facts.js';
 import type { Format } from './formats/format.js';
 import { FORMATS } from './formats/index.js';
@@ -56,6 +58,8 @@ const MOST_WRITERS = 16;
 const REMARKS = { kept: 4, lines: 40 };
 /** How wide a terminal's line is: where it breaks one that it cannot show. */
 const WRAP_COLUMNS = { from: 78, to: 82 };
+/** A line is joined from no more than this many. */
+const MOST_PARTS = 6;
 
 interface Draft {
   readonly writer: string;
@@ -81,11 +85,17 @@ interface Previous {
   readonly reading: Reading | undefined;
   /** The writer's crash before the line was added to it. */
   readonly before: Draft | undefined;
+  /** It holds what some format looks for, or ends with the = of a soft break. */
+  readonly hinted: boolean;
+  /** Lines that it is made of. */
+  readonly parts: number;
 }
 
 const HINTED = FORMATS.filter(({ hint }) => hint !== undefined);
 const FOLLOWERS = FORMATS.filter(({ follows }) => follows !== undefined);
 const FOLLOWED: ReadonlySet<string | undefined> = new Set(FOLLOWERS.map(({ follows }) => follows));
+
+const XEN_MARK = '(XEN)';
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const HINTS = [...new Set(HINTED.map(({ hint }) => (hint instanceof RegExp ? hint.source : escaped(hint as string))))];
@@ -104,6 +114,7 @@ class LineScanner implements Scanner {
   private previous: Previous | undefined;
   private lines = 0;
   private recognised = 0;
+  private lastRecognised = 0;
 
   constructor(found: (evidence: Evidence) => void) {
     this.found = found;
@@ -122,25 +133,52 @@ class LineScanner implements Scanner {
 
   private line(raw: string): void {
     this.lines++;
+    const second = raw.indexOf(XEN_MARK, raw.indexOf(XEN_MARK) + 1);
+    // Several printed lines in one: a mail program or a web page has run them together.
+    for (const piece of second < 0 ? [raw] : raw.split(/(?=\(XEN\))/)) this.part(piece);
+  }
+
+  private part(raw: string): void {
     const { previous } = this;
-    if (!ANY_RAW_HINT.test(raw) && previous === undefined && this.awaited === undefined) {
-      if (isWrapWidth(raw)) this.previous = { text: raw, line: this.lines, reading: undefined, before: undefined };
+    this.previous = undefined;
+    const alone = previous === undefined || !couldBreakAt(previous, raw);
+    if (alone && this.awaited === undefined && !ANY_RAW_HINT.test(raw)) {
+      if (isWrapWidth(raw) || raw.endsWith('=')) this.previous = this.firstHalf(raw, clean(raw), false, undefined);
       return;
     }
-    this.previous = undefined;
     const line = clean(raw);
-    const reading = this.read(line, ANY_HINT.test(line.text));
+    const hinted = ANY_HINT.test(line.text);
+    const reading = this.read(line, hinted);
     if (reading !== undefined) {
-      this.recognised++;
+      this.countRecognised(1);
       const before = this.drafts.get(reading.writer);
       this.add(reading, this.lines);
-      this.previous = { text: line.text, line: this.lines, reading, before };
+      this.previous = { text: line.text, line: this.lines, reading, before, hinted: true, parts: 1 };
       return;
     }
     if (line.text.trim() === '') return;
     this.awaited = undefined;
     if (previous !== undefined && this.joins(previous, line)) return;
-    if (isWrapWidth(raw)) this.previous = { text: line.text, line: this.lines, reading: undefined, before: undefined };
+    this.previous = this.firstHalf(raw, line, hinted, previous);
+  }
+
+  /** Counts lines that mean something; of pieces of one line, only the first. */
+  private countRecognised(lines: number): void {
+    if (this.lastRecognised === this.lines) return;
+    this.lastRecognised = this.lines;
+    this.recognised += lines;
+  }
+
+  /** A line that means nothing, but may be the beginning of one that does; together with the line before, if that was one. */
+  private firstHalf(raw: string, line: CleanLine, hinted: boolean, before: Previous | undefined): Previous | undefined {
+    const goesOn = before !== undefined && before.reading === undefined && before.hinted && before.parts < MOST_PARTS;
+    if (goesOn && line.origin === undefined && before.line === this.lines - 1) {
+      const text = joinings(before.text, line.text).at(-1) as string;
+      return { ...before, text, line: this.lines, parts: before.parts + 1 };
+    }
+    const wanted = hinted || line.text.endsWith('=');
+    if (!wanted && !isWrapWidth(raw)) return undefined;
+    return { text: line.text, line: this.lines, reading: undefined, before: undefined, hinted: wanted, parts: 1 };
   }
 
   /** What the line is to the crash that its writer has open, if it is anything. */
@@ -167,6 +205,7 @@ class LineScanner implements Scanner {
 
   private readAs(format: Format, line: CleanLine, drafts: ReadonlyMap<string, Draft>): Reading | undefined {
     if (format.origin !== undefined && line.origin !== undefined && format.origin !== line.origin) return undefined;
+    if (format.needsPrefix && line.origin !== format.origin) return undefined;
     if (typeof format.hint === 'string' && !line.text.includes(format.hint)) return undefined;
     const writer = format.origin === undefined ? this.latest : `${format.origin}/${line.writer}`;
     if (writer === undefined) return undefined;
@@ -234,7 +273,8 @@ class LineScanner implements Scanner {
   private close(draft: Draft): void {
     this.drafts.delete(draft.writer);
     if (this.latest === draft.writer) this.latest = undefined;
-    const { facts, firstLine, lastLine, whole } = draft;
+    const { facts, firstLine, lastLine } = draft;
+    const whole = draft.whole || isSubstantial(facts);
     this.found({ facts: settle(facts, whole), firstLine, lastLine, formats: [...draft.formats], whole });
   }
 
@@ -254,18 +294,28 @@ class LineScanner implements Scanner {
         true,
         drafts,
       );
-      if (whole === undefined || (half !== undefined && !saysMore(whole, half))) continue;
+      const isSoftBreak = previous.text.endsWith('=');
+      if (whole === undefined || (half !== undefined && !saysMore(whole, half, isSoftBreak))) continue;
       if (half !== undefined) {
         if (before === undefined) this.drafts.delete(half.writer);
         else this.drafts.set(half.writer, before);
       }
-      this.recognised += half === undefined ? 2 : 1;
+      this.countRecognised(half === undefined ? 1 + previous.parts : 1);
       this.add(whole, this.lines);
-      this.previous = { text, line: this.lines, reading: whole, before };
+      this.previous = { text, line: this.lines, reading: whole, before, hinted: true, parts: previous.parts + 1 };
       return true;
     }
     return false;
   }
+}
+
+/** How much on each side of a break is looked at for a hint that was broken in two. */
+const BREAK_CONTEXT = 64;
+
+/** False when the line before was kept for its width alone, and nothing that any format could want lies across the break. */
+function couldBreakAt({ text, reading, hinted }: Previous, raw: string): boolean {
+  if (reading !== undefined || hinted) return true;
+  return ANY_RAW_HINT.test(text.slice(-BREAK_CONTEXT) + raw.slice(0, BREAK_CONTEXT));
 }
 
 const isWrapWidth = (raw: string): boolean => raw.length >= WRAP_COLUMNS.from && raw.length <= WRAP_COLUMNS.to;
@@ -279,8 +329,10 @@ function joinings(first: string, second: string): readonly string[] {
   return [first + second.trimStart(), `${first.trimEnd()} ${second.trim()}`];
 }
 
-function saysMore(whole: Reading, half: Reading): boolean {
-  return whole.format === half.format && countStated(whole.facts) > countStated(half.facts);
+/** A soft break (=) of quoted-printable is sure: the line need not say more things, a longer one is enough. */
+function saysMore(whole: Reading, half: Reading, isSoftBreak: boolean): boolean {
+  const [more, before] = [countStated(whole.facts), countStated(half.facts)];
+  return whole.format === half.format && (more > before || (isSoftBreak && more === before));
 }
 
 function belongsTo(draft: Draft, stage: number | undefined, facts: Facts, format: Format): boolean {
@@ -295,10 +347,19 @@ function oldest(drafts: ReadonlyMap<string, Draft>): Draft {
   return [...drafts.values()].reduce((a, b) => (a.lastLine <= b.lastLine ? a : b));
 }
 
+/** A dump without its beginning that still has a state worth explaining. */
+const isSubstantial = ({ registers, trace, code }: Facts): boolean =>
+  Object.keys(registers ?? {}).length >= 3 && (trace !== undefined || code !== undefined);
+
 /** What the whole of the facts says that no single line did: whose dump it is, and of what kind. */
 function settle(facts: Facts, whole: boolean): Facts {
   const system = facts.system ?? systemOf(facts);
-  const kind = facts.kind ?? (whole ? (facts.crashCall === undefined ? undefined : 'domain-crash') : 'fragment');
+  // Xen walks its own tables for page faults only.
+  if (system === 'xen' && facts.kind === undefined && facts.walkFrom !== undefined)
+    return { ...facts, system, kind: 'page-fault', vector: facts.vector ?? X86_EXC_PF };
+  const kind = facts.is32Bit
+    ? '32-bit'
+    : (facts.kind ?? (whole ? (facts.crashCall === undefined ? undefined : 'domain-crash') : 'fragment'));
   return { ...facts, ...(system === undefined ? {} : { system }), ...(kind === undefined ? {} : { kind }) };
 }
 
@@ -307,5 +368,7 @@ const XEN_SELECTORS = { hypervisor: 0xe008, lowestGuest: 0xe019 };
 function systemOf({ context, selectors, walk, walkFrom, version }: Facts): CrashSystem | undefined {
   if (context === 'hypervisor' || selectors?.cs === XEN_SELECTORS.hypervisor) return 'xen';
   if (context !== undefined || (selectors?.cs ?? 0) >= XEN_SELECTORS.lowestGuest) return 'xen-guest';
+  // A walk alone: of Xen's own area it is Xen's.
+  if (walkFrom !== undefined && walkFrom >= HYPERVISOR_VIRT_START && walkFrom < HYPERVISOR_VIRT_END) return 'xen';
   return walk || walkFrom !== undefined || version !== undefined ? 'xen-guest' : undefined;
 }

@@ -130,7 +130,6 @@ export class Engine {
     this.#x87 = new X87Registers(this.#view, 0);
     this.#bytes = new Uint8Array(buffer);
     this.#fastTlb = new FastTlb(this.#words);
-    this.#fastTlb.dropAll();
     this.#words.fill(-1, WRONG_PATH_CONTEXT >>> 2, (WRONG_PATH_CONTEXT + PREDICTOR) >>> 2);
     // Weakly taken: a branch that was never seen is more often a loop's than not.
     this.#bytes.fill(2, LIVE_CONTEXT + PREDICTOR, LIVE_CONTEXT + PREDICTOR + PREDICTOR_ENTRIES);

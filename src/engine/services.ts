@@ -60,6 +60,7 @@ const SERVICES: readonly { readonly name: Service; readonly answers: number; rea
   { name: 'tscAux', answers: 1, answer: ({ host }) => [BigInt(host.tscAux())] },
   { name: 'xgetbv', answers: 2, answer: ({ host }, [index]) => found(host.xgetbv(Number(index))) },
   { name: 'descriptor', answers: 2, answer: ({ host }, [selector]) => found(host.readDescriptor(Number(selector))) },
+  { name: 'barrier', answers: 0, answer: () => [] },
   {
     name: 'gdt',
     answers: 2,

@@ -2,6 +2,7 @@
 // Source: SDM 2A "CPUID", AMD 3 "CPUID". Family, model and stepping are those of the first 64-bit Xeon (the DL380 G4's) and
 // of a K8 Opteron. Left out until their rows exist: FPU, MMX, FXSR, SSE and all later vector extensions, XSAVE, BMI.
 
+import { PHYSICAL_ADDRESS_BITS } from '../abi/paging.js';
 import type { CpuName } from '../mmu/index.js';
 import type { CpuidResult, HardwareCpuid } from '../xen/index.js';
 
@@ -30,8 +31,8 @@ const LEAF1_EDX = bits(3, 4, 5, 6, 8, 13, 15);
 const EXTENDED_ECX = bits(0, 5, 8);
 /** SYSCALL, NX, 1 GiB pages, RDTSCP, LM. */
 const EXTENDED_EDX = bits(11, 20, 26, 27, 29);
-/** 52 bits of physical and 48 of linear address. */
-const ADDRESS_SIZES = 0x3034;
+/** Bits of a linear address and of a physical one. */
+const ADDRESS_SIZES = (48 << 8) | PHYSICAL_ADDRESS_BITS;
 
 /** The four bytes at `offset` of a text that is padded with zeros. */
 const word = (text: string, offset: number): number => {

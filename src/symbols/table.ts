@@ -1,5 +1,6 @@
 // Names for addresses: given all symbols of a program, which one an address lies in, and where a name is.
 
+/** A name and the addresses that it stands for. */
 export interface NamedAddress {
   readonly name: string;
   readonly address: bigint;
@@ -9,12 +10,14 @@ export interface NamedAddress {
   readonly limit?: bigint;
 }
 
+/** The symbol that an address lies in. */
 export interface SymbolHit {
   readonly symbol: NamedAddress;
   /** How far behind the symbol's address the asked one lies. */
   readonly offset: bigint;
 }
 
+/** All names of one program. Looking up takes logarithmic time. */
 export class SymbolTable {
   /** One symbol per address, ascending. */
   readonly #sorted: readonly NamedAddress[];

@@ -1,7 +1,7 @@
 // What Xen's mm.c says on its console about a guest's request that it refuses: the wording of each version, with the line
 // of the source that prints it. Undefined where that version says nothing.
 // Sources: Xen 4.1.3 arch/x86/mm.c (MEM_LOG), Xen 4.17.0 arch/x86/mm.c, pv/mm.h, pv/ro-page-fault.c and common/page_alloc.c
-// (gdprintk), by line.
+// (gdprintk). A line number is that of the call's first line; UNVERIFIED where a call spans several, since compilers differ.
 
 import type { Level } from '../abi/paging.js';
 import { hex, hex64 } from '../base/hex.js';

@@ -6,6 +6,7 @@ import type { Domain } from './domain.js';
 /** Xen's DOMAIN_PBUF_SIZE: a longer line is printed in pieces. */
 const LINE_BYTES = 200;
 
+/** Gathers one domain's lines. */
 export class EmergencyOutput {
   readonly #domain: Domain;
   #line = '';

@@ -134,7 +134,7 @@ function writeControl(vcpu: XenVcpu, register: number, value: bigint): boolean {
     case 0:
       if (writeGuestCr0(vcpu, value)) return true;
       if (hypervisor.config.profile === '4.1')
-        hypervisor.console.print(`traps.c:2286:d${vcpu.domain.id} Attempt to change unmodifiable CR0 flags.`);
+        hypervisor.console.print(`traps.c:2298:d${vcpu.domain.id} Attempt to change unmodifiable CR0 flags.`);
       else if (hypervisor.config.debug)
         hypervisor.console.print(
           `arch/x86/pv/emul-priv-op.c:809:d${vcpu.domain.id}v${vcpu.id} Attempt to change unmodifiable CR0 flags`,

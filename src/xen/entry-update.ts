@@ -5,7 +5,7 @@
 
 import { EINVAL } from '../abi/errno.js';
 import { type Level, PTE_A, PTE_D, PTE_G, PTE_NX, PTE_US } from '../abi/paging.js';
-import type { Maddr } from '../base/addresses.js';
+import { type Maddr, PAGE_BYTES } from '../base/addresses.js';
 import * as complaints from './complaints.js';
 import type { Domain } from './domain.js';
 import type { Hypervisor } from './hypervisor.js';
@@ -54,7 +54,9 @@ export function updateL1e(hypervisor: Hypervisor, update: L1eUpdate): Status {
       store(hypervisor, at, entry, preserveAd);
       return 0;
     }
-    const status = getPageFromL1e(hypervisor, entry, tableOwner, pageOwner);
+    // A complaint of 4.1's quotes the entry as the guest gave it.
+    const audited = hypervisor.config.profile === '4.1' ? update.entry : entry;
+    const status = getPageFromL1e(hypervisor, audited, tableOwner, pageOwner);
     if (status !== 0) return status;
   }
   store(hypervisor, at, entry, preserveAd);
@@ -71,7 +73,7 @@ export function updateUpper(
   wanted: bigint,
   preserveAd: boolean,
 ): Status {
-  const slot = (at % 4096) >> 3;
+  const slot = (at % PAGE_BYTES) >> 3;
   if (level === 4 && isXenSlot(slot)) {
     hypervisor.complain(complaints.xenPrivateSlot(slot));
     return -EINVAL;

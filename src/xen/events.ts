@@ -67,6 +67,7 @@ const BUCKET_PORTS = 64;
 /** The VIRQs that each vCPU has of its own; all others are the domain's and arrive first at vCPU 0. */
 const PER_VCPU_VIRQS: ReadonlySet<number> = new Set([E.VIRQ_TIMER, E.VIRQ_DEBUG, E.VIRQ_XENOPROF, E.VIRQ_XENPMU]);
 
+/** All ports of one domain. Its calls return what the hypercalls do: a port or 0, or a negative errno. */
 export class EventChannels {
   readonly #domain: Domain;
   /** By port; [0] is never used. */

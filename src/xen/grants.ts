@@ -41,6 +41,7 @@ interface Pins {
   writing: number;
 }
 
+/** One domain's table: its frames, and which of its entries are in use. */
 export class GrantTable {
   readonly #domain: Domain;
   readonly #frames: Mfn[] = [];

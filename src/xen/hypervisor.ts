@@ -7,16 +7,17 @@ import { type Maddr, mfn, type Pfn } from '../base/addresses.js';
 import { type Channel, channel } from '../base/events.js';
 import { invariant } from '../base/failures.js';
 import type { FrameAllocator, M2p, MachineMemory } from '../memory/index.js';
-import type { PageTables, Why } from '../mmu/index.js';
+import type { PageTables } from '../mmu/index.js';
 import { type Complaint, complaintLine } from './complaints.js';
 import { XenConsole } from './console.js';
+import { Work } from './continuation.js';
 import type { HardwareCpuid } from './cpuid.js';
 import { createDomain, type DomainOptions } from './create-domain.js';
 import type { Domain } from './domain.js';
 import { beforeResume, exception, syscall } from './entry.js';
 import type { XenEvent } from './events-of-xen.js';
 import { type FlushPolicy, flushStale, TlbClock } from './flush.js';
-import { PageInfo } from './page-info.js';
+import { PageInfo, PGT_none, PGT_writable_page } from './page-info.js';
 import { earliest } from './time.js';
 import type { XenVcpu } from './vcpu.js';
 import { type CallInProgress, XenWhy } from './why.js';
@@ -68,6 +69,8 @@ export class Hypervisor {
   readonly clock: Clock;
   readonly cpuid: HardwareCpuid;
   readonly tlbClock = new TlbClock();
+  /** Tells hypercalls when they have done enough for now. */
+  readonly work = new Work();
   /** Xen's own log, apart from any guest's console. */
   readonly console = new XenConsole();
   readonly events: Channel<XenEvent> = channel();
@@ -82,6 +85,8 @@ export class Hypervisor {
   readonly #pages = new Map<number, PageInfo>();
   /** Frames that domains gave back, to be given out again: the last one first. */
   readonly #freed: PageInfo[] = [];
+  /** The end of RAM as far as it has been looked for: in so many of memory's frames. */
+  readonly #ram = { end: 0, framesSeen: 0 };
   #current: XenVcpu | undefined;
   /** The hypercall that is being carried out, and what in particular. */
   #call: CallInProgress | undefined;
@@ -105,7 +110,7 @@ export class Hypervisor {
   }
 
   /** Why page tables change and translations are dropped just now. */
-  get why(): Why {
+  get why(): XenWhy {
     return this.#why;
   }
 
@@ -174,6 +179,15 @@ export class Hypervisor {
     return page;
   }
 
+  /** One past the highest frame of RAM. */
+  get endOfRam(): number {
+    const { frames } = this.memory;
+    // Each frame is looked at once, however often a guest asks.
+    for (; this.#ram.framesSeen < frames.length; this.#ram.framesSeen++)
+      this.#ram.end = Math.max(this.#ram.end, frames[this.#ram.framesSeen]! + 1);
+    return this.#ram.end;
+  }
+
   /** All frames that Xen has had to do with. */
   get knownPages(): Iterable<PageInfo> {
     return this.#pages.values();
@@ -201,7 +215,7 @@ export class Hypervisor {
     if (page.xenHeap) return;
     owner?.frames.delete(page.mfn);
     page.owner = undefined;
-    page.type = 0;
+    page.type = PGT_none;
     page.typeCount = 0;
     page.validated = false;
     page.pinned = false;
@@ -247,7 +261,7 @@ export class Hypervisor {
     page.xenHeap = true;
     page.refs = 1;
     page.allocated = true;
-    page.type = 7;
+    page.type = PGT_writable_page;
     page.typeCount = 1;
     page.validated = true;
     // A machine that numbers its frames from elsewhere may have no M2P there: Xen's pages need no entry.

@@ -58,7 +58,7 @@ export function readMsr(vcpu: XenVcpu, index: number): bigint | undefined {
   }
   if (config.profile === '4.17' && config.debug)
     console.print(
-      `arch/x86/pv/emul-priv-op.c:1011:d${vcpu.domain.id}v${vcpu.id} RDMSR 0x${hex(index, 8)} unimplemented`,
+      `arch/x86/pv/emul-priv-op.c:1027:d${vcpu.domain.id}v${vcpu.id} RDMSR 0x${hex(index, 8)} unimplemented`,
     );
   return undefined;
 }
@@ -125,11 +125,12 @@ export function writeMsr(vcpu: XenVcpu, index: number, value: bigint): boolean {
   const { config, console } = vcpu.domain.hypervisor;
   const text = `0x${hex(index, 8)} val 0x${hex(value, 16)}`;
   if (config.profile === '4.1') {
-    console.print(`traps.c:2427:d${vcpu.domain.id} Domain attempted WRMSR ${hex(index, 16)} to 0x${hex(value, 16)}.`);
+    const change = `from 0x${hex(0, 16)} to 0x${hex(value, 16)}`;
+    console.print(`traps.c:2486:d${vcpu.domain.id} Domain attempted WRMSR ${hex(index, 16)} ${change}.`);
     return true;
   }
   if (config.debug)
-    console.print(`arch/x86/pv/emul-priv-op.c:1155:d${vcpu.domain.id}v${vcpu.id} WRMSR ${text} unimplemented`);
+    console.print(`arch/x86/pv/emul-priv-op.c:1185:d${vcpu.domain.id}v${vcpu.id} WRMSR ${text} unimplemented`);
   return false;
 }
 

@@ -24,6 +24,7 @@ import { V128 } from '../isa/meaning/vector.js';
 import { readGuestStruct } from './guest-memory.js';
 import type { XenVcpu } from './vcpu.js';
 
+/** A store; one that an instruction only had to be able to make (a CMPXCHG that finds another value) leaves what is there. */
 export interface MemoryWrite {
   readonly address: bigint;
   readonly bytes: number;
@@ -60,7 +61,8 @@ class Run implements Semantics {
   readonly #vcpu: XenVcpu;
   readonly #instruction: Instruction;
   readonly #gpr: bigint[] = [];
-  readonly #writes: MemoryWrite[] = [];
+  /** By address. */
+  readonly #writes = new Map<bigint, MemoryWrite>();
   #flagResult: I64;
   #flagCarries: I64;
   #systemFlags: bigint;
@@ -89,7 +91,7 @@ class Run implements Semantics {
     if (this.#failed) return undefined;
     const { registers } = this.#vcpu;
     return {
-      writes: this.#writes,
+      writes: [...this.#writes.values()],
       apply: () => {
         this.#gpr.forEach((value, index) => {
           registers.writeGpr(index, value);
@@ -163,9 +165,17 @@ class Run implements Semantics {
       return value;
     };
     const write = (value: bigint): void => {
-      this.#writes.push({ address: at, bytes: bits / 8, value: BigInt.asUintN(bits, value) });
+      this.#writes.set(at, { address: at, bytes: bits / 8, value: BigInt.asUintN(bits, value) });
     };
-    return this.#location(bits, read, write);
+    const place = this.#location(bits, read, write);
+    return {
+      ...place,
+      modify: () => {
+        const modification = place.modify();
+        modification.write(modification.value);
+        return modification;
+      },
+    };
   }
 
   #segmentBase(segment: AccessSegment): bigint {

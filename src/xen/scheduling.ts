@@ -26,6 +26,7 @@ const REASONS: Readonly<Record<number, EndReason>> = {
 const NR_WATCHDOGS = 2;
 const SECOND_NS = 1_000_000_000n;
 
+/** What the domain's vCPUs have in common: when the next timer is due, and how it all ends. */
 export class DomainScheduling {
   readonly #domain: Domain;
   #shutdownCode: number | undefined;

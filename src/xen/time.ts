@@ -36,6 +36,7 @@ const RUNSTATES: Readonly<Record<RunState, number>> = {
 /** Ports that a vCPU polls: these, or any event at all (Xen remembers one port, or that there are several). */
 type Polling = number | 'several';
 
+/** The clocks and timers of one vCPU, and the only place that changes its run state. */
 export class VcpuTime {
   readonly #vcpu: XenVcpu;
 

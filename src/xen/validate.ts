@@ -26,7 +26,7 @@ import {
   PTE_RW,
   PTE_US,
 } from '../abi/paging.js';
-import { ROOT_PAGETABLE_FIRST_XEN_SLOT, ROOT_PAGETABLE_LAST_XEN_SLOT } from '../abi/xen-layout.js';
+import { DOMID_IO, ROOT_PAGETABLE_FIRST_XEN_SLOT, ROOT_PAGETABLE_LAST_XEN_SLOT } from '../abi/xen-layout.js';
 import * as complaints from './complaints.js';
 import { auditDescriptorPage, dropLdtOf } from './descriptors.js';
 import type { Domain } from './domain.js';
@@ -103,7 +103,7 @@ export function getPageFromL1e(
     hypervisor.complain(complaints.mapsIoSpace((pageOwner ?? hypervisor.current.domain).id, frame));
     return refusal(EPERM);
   }
-  const expected = pageOwner?.id ?? 0x7ff1;
+  const expected = pageOwner?.id ?? DOMID_IO;
   const cannot = (): Status => {
     hypervisor.complain(complaints.cannotMap(frame, hypervisor.m2p.lookup(page.mfn), entry, tableOwner.id, expected));
     return refusal(EBUSY);
@@ -196,6 +196,7 @@ function getLinear(hypervisor: Hypervisor, level: Level, entry: bigint, table: P
 
 /** Audits a page's contents for a type it is to have, taking every reference that a table needs; 0 or a negative errno. */
 export function promotePage(hypervisor: Hypervisor, page: PageInfo, type: PageType): Status {
+  hypervisor.work.add();
   if (type === PGT_seg_desc_page) return auditDescriptorPage(hypervisor, page);
   const level = tableLevel(type);
   return level === undefined || !page.owner ? -EINVAL : promoteTable(hypervisor, page, level, page.owner);
@@ -232,7 +233,8 @@ export function demoteTable(hypervisor: Hypervisor, table: PageInfo): void {
 
 /** Drops what the entries below `end` hold, last first, as Xen does. */
 function dropEntries(hypervisor: Hypervisor, table: PageInfo, level: Level, domain: Domain, end: number): void {
-  const { memory } = hypervisor;
+  const { memory, work } = hypervisor;
+  work.add();
   for (let index = end - 1; index >= 0; index--) {
     if (table.type === PGT_l4_page_table && isXenSlot(index)) continue;
     const entry = memory.read64(entryMaddr(table.mfn, index));

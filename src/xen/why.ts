@@ -14,7 +14,7 @@ export interface CallInProgress {
   readonly rip: bigint;
   /** Where the hypercall page's stub will return to; undefined for a syscall in the guest's own code. */
   readonly returnsTo: bigint | undefined;
-  /** The multicall that it is an entry of, and which. */
+  /** The multicall that it is an entry of, and which: of those that were left when this execution of it began. */
   readonly within: { readonly name: string; readonly index: number } | undefined;
 }
 
@@ -29,18 +29,20 @@ export class XenWhy implements Why {
     this.detail = detail;
   }
 
+  /** The same, with something more particular. */
+  and(detail: string): XenWhy {
+    return new XenWhy(this.call, this.detail === '' ? detail : `${this.detail}, ${detail}`);
+  }
+
   /** In a few words: "update_va_mapping(ffffffff84dc7000, dc8da063, 0) at ffffffff81001234". */
   get what(): string {
     if (!this.call) return this.detail;
     const { name, args, rip, returnsTo, within } = this.call;
-    const arity = ARGUMENTS_SHOWN[name] ?? 2;
-    const text = `${name}(${args
-      .slice(0, arity)
-      .map((arg) => hex(arg))
-      .join(', ')})`;
-    const whole = within ? `${within.name} entry ${within.index}: ${text}` : text;
-    const place = `${returnsTo === undefined ? 'at' : 'returning to'} ${hex(returnsTo ?? rip)}`;
-    return [whole, this.detail, place].filter((part) => part !== '').join(' ');
+    const shown = args.slice(0, ARGUMENTS_SHOWN[name] ?? 2).map((arg) => hex(arg));
+    const entry = within ? `${within.name} entry ${within.index}: ` : '';
+    const detail = this.detail === '' ? '' : `: ${this.detail}`;
+    const place = returnsTo === undefined ? `at ${hex(rip)}` : `returning to ${hex(returnsTo)}`;
+    return `${entry}${name}(${shown.join(', ')})${detail} ${place}`;
   }
 }
 

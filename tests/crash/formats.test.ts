@@ -31,7 +31,7 @@ describe('what beginnings lead to', () => {
   });
 });
 
-test('names are unique', () => {
-  const names = FORMATS.map(({ name }) => name);
+test('names are unique within an origin', () => {
+  const names = FORMATS.map(({ name, origin }) => `${origin}/${name}`);
   expect(new Set(names).size).toBe(names.length);
 });

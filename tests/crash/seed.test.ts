@@ -27,7 +27,7 @@ describe.each([
 
   test('verdict and certainty', () => {
     expect(explanation.verdict).toEqual({
-      id: 'stale-rights-raised',
+      id: 'stale-tlb-entry',
       text: VERDICT,
       family: 'stale-translation',
       certainty: 'very likely',
@@ -138,7 +138,7 @@ describe.each([
 
   test('causes are ranked, with evidence for and against', () => {
     const ids = explanation.causes.map(({ id }) => id);
-    expect(ids[0]).toBe('stale-rights-raised');
+    expect(ids[0]).toBe('stale-tlb-entry');
     expect(ids).toContain('changed-after-fault');
     expect(ids).not.toContain('write-to-read-only-page');
     expect(explanation.causes[0]?.evidenceFor.length).toBeGreaterThan(5);
@@ -232,7 +232,7 @@ describe('any single line cut from the page', () => {
 
   test.each(lines.map((line, index) => [index + 1, line] as const))('line %i: %s', (number, line) => {
     const explanation = only(lines.toSpliced(number - 1, 1).join('\n'));
-    expect(explanation.verdict.id).toBe('stale-rights-raised');
+    expect(explanation.verdict.id).toBe('stale-tlb-entry');
     expect(order.indexOf(explanation.verdict.certainty)).toBeLessThanOrEqual(order.indexOf(whole.verdict.certainty));
     const plain = line.replaceAll('\u00a0', ' ');
     for (const [cut, named] of LOST) if (cut.test(plain)) expect(explanation.missing.join('\n')).toMatch(named);
@@ -293,7 +293,7 @@ test('the same crash as a report of our own, with what the machine saw', () => {
     faultTime: 2100,
     cure: 'UVMF_INVLPG',
   });
-  expect(explanation.verdict).toMatchObject({ id: 'stale-rights-raised', certainty: 'certain' });
+  expect(explanation.verdict).toMatchObject({ id: 'stale-tlb-entry', certainty: 'certain' });
   expect(explanation.machine?.story).toEqual([
     'The translation was loaded at instruction 1,900 by an instruction down a mispredicted branch, whose work was thrown away, at ffffffff81263f22 (clear_page+0x12): 00100000dc8da025 (P US A bit 52).',
     'type change of mfn dc8da at instruction 1,950 did not remove it: skipped by its time stamp.',

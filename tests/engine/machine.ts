@@ -8,6 +8,7 @@
 
 import { PTE_A, PTE_D, PTE_NX, PTE_P, PTE_RW, PTE_US } from '../../src/abi/paging.js';
 import {
+  type Maddr,
   type Mfn,
   maddr,
   mfn,
@@ -28,6 +29,8 @@ export interface MapOptions {
   readonly writable?: boolean;
   readonly executable?: boolean;
   readonly user?: boolean;
+  /** A and D, both set unless told otherwise. */
+  readonly accessed?: boolean;
   /** A frame that is mapped elsewhere already, or is no RAM; otherwise a new one. */
   readonly frame?: Mfn;
 }
@@ -93,11 +96,15 @@ export class TestMachine {
   }
 
   /** Maps one page; its frame. */
-  map(
-    address: bigint,
-    { writable = true, executable = true, user = true, frame = this.frame() }: MapOptions = {},
-  ): Mfn {
-    const flags = PTE_P | PTE_A | PTE_D | (writable ? PTE_RW : 0n) | (user ? PTE_US : 0n) | (executable ? 0n : PTE_NX);
+  map(address: bigint, options: MapOptions = {}): Mfn {
+    const { writable = true, executable = true, user = true, accessed = true, frame = this.frame() } = options;
+    const flags = [
+      PTE_P,
+      writable ? PTE_RW : 0n,
+      user ? PTE_US : 0n,
+      accessed ? PTE_A | PTE_D : 0n,
+      executable ? 0n : PTE_NX,
+    ].reduce((all, flag) => all | flag);
     this.tables.storeEntry(this.#leaf(address), BigInt(mfnToMaddr(frame)) | flags, TEST);
     return frame;
   }
@@ -115,15 +122,15 @@ export class TestMachine {
 
   /** Changes the bytes behind an address as the hypervisor would. */
   poke(address: bigint, bytes: Uint8Array): void {
-    bytes.forEach((byte, index) => {
-      this.memory.write8(this.#maddr(address + BigInt(index)), byte);
+    this.#eachPiece(address, bytes.length, (place, done, size) => {
+      this.memory.copyIn(place, bytes.subarray(done, done + size));
     });
   }
 
   peek(address: bigint, lengthBytes: number): Uint8Array {
-    return Uint8Array.from({ length: lengthBytes }, (_, index) =>
-      this.memory.read8(this.#maddr(address + BigInt(index))),
-    );
+    const bytes = new Uint8Array(lengthBytes);
+    this.#eachPiece(address, lengthBytes, (place, done, size) => bytes.set(this.memory.copyOut(place, size), done));
+    return bytes;
   }
 
   peek64(address: bigint): bigint {
@@ -141,10 +148,17 @@ export class TestMachine {
     return this.engine.run(vcpu, budget);
   }
 
-  #maddr(address: bigint) {
-    const walked = this.vcpu.mmu.walk(vaddr(address));
-    if (walked.frame === undefined) throw new Error(`${address.toString(16)} is not mapped`);
-    return maddr(mfnToMaddr(walked.frame) + Number(address & 0xfffn));
+  /** The machine addresses behind a range, a page at a time. */
+  #eachPiece(address: bigint, lengthBytes: number, use: (place: Maddr, done: number, size: number) => void): void {
+    for (let done = 0; done < lengthBytes; ) {
+      const at = address + BigInt(done);
+      const { frame } = this.vcpu.mmu.walk(vaddr(at));
+      if (frame === undefined) throw new Error(`${at.toString(16)} is not mapped`);
+      const within = Number(at & 0xfffn);
+      const size = Math.min(PAGE_BYTES - within, lengthBytes - done);
+      use(maddr(mfnToMaddr(frame) + within), done, size);
+      done += size;
+    }
   }
 
   /** Where the entry for a page lies, with the tables above it made. */

@@ -11,7 +11,6 @@ import { type TestMachine, type TestMachineOptions, testMachine } from './machin
 // As in tools/vectors/record.c.
 export const CODE = 0x5000_0100n;
 const DATA = 0x6000_0000n;
-const WRITABLE_BYTES = 0x2000;
 const DATA_BYTES = 0x3000;
 const PATTERN = Uint8Array.from({ length: DATA_BYTES }, (_, i) => i * 0x9d + (i >> 8) * 0x3b + 0x47);
 const GS_BASE = 0x1_2340n;

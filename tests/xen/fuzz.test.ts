@@ -192,6 +192,13 @@ class Fuzzer {
         }
         return [at, count];
       }
+      case call.__HYPERVISOR_memory_op: {
+        // Gives frames back, and asks for others: struct xen_memory_reservation.
+        const count = below(3);
+        this.#put(at + 64n, this.#frame(), SPARE_PFN + below(12), this.#frame());
+        this.#put(at, at + 64n, count, 0n, 0x7ff0n);
+        return [this.#pick([0, 1, 1, 6, 6, 11]), at];
+      }
       case call.__HYPERVISOR_iret:
         this.#put(
           DATA,
@@ -280,6 +287,7 @@ const NUMBERS = [
   call.__HYPERVISOR_fpu_taskswitch,
   call.__HYPERVISOR_set_debugreg,
   call.__HYPERVISOR_get_debugreg,
+  call.__HYPERVISOR_memory_op,
   call.__HYPERVISOR_memory_op,
   call.__HYPERVISOR_set_timer_op,
   call.__HYPERVISOR_xen_version,

@@ -7,7 +7,7 @@ import { console_io } from '../../src/xen/hypercalls/console_io.js';
 import { memory_op } from '../../src/xen/hypercalls/memory_op.js';
 import { nmi_op } from '../../src/xen/hypercalls/nmi_op.js';
 import { physdev_op, physdev_op_compat } from '../../src/xen/hypercalls/physdev_op.js';
-import { domctl, hvm_op, kexec_op, platform_op, sysctl } from '../../src/xen/hypercalls/privileged.js';
+import { domctl, hvm_op, kexec_op, platform_op, sysctl, xenpmu_op } from '../../src/xen/hypercalls/privileged.js';
 import { xen_version } from '../../src/xen/hypercalls/xen_version.js';
 import { DomU, type DomUOptions, FIRST_MFN, NOT_MAPPED, SCRATCH } from './domu.js';
 
@@ -375,6 +375,13 @@ describe('what is for the toolstack', () => {
       ),
     ).toBe(expected);
     expect(g.call(hypercall, NOT_MAPPED)).toBe(-EFAULT);
+  });
+
+  test.each([
+    ['4.1', -ENOSYS],
+    ['4.17', -95],
+  ] as const)('%s: no performance counters', (profile, expected) => {
+    expect(new DomU({ profile }).call(xenpmu_op, 0, SCRATCH)).toBe(expected);
   });
 
   test('kexec_op, hvm_op', () => {

@@ -51,10 +51,10 @@ export function demo(io: Io, done: Done): Command {
       'after',
       `
 Examples:
-  paravane demo                                  the crash, its explanation, the cure
-  paravane demo --cpu amd                        the same guest on a CPU that walks again
-  paravane demo --matrix                         where it dies, and where it does not
-  paravane demo --tlb random --seeds 1..200      how often chance lets it die
+  paravane demo                              the crash, explained, and cured
+  paravane demo --cpu amd                    the same on a CPU that walks again
+  paravane demo --matrix                     where it dies and where not
+  paravane demo --tlb random --seeds 1..200  how often chance lets it die
 
 Exit status: 0 the demo did what the rules say, 1 it did not, 2 bad usage.`,
     )
@@ -85,11 +85,11 @@ export function run(io: Io, done: Done): Command {
     .addHelpText(
       'after',
       `
-Input: a terminal is the guest's console. Anything else on stdin is read to its end first and then typed,
-so that the run repeats to the instruction.
+Input: a terminal is the guest's console. Anything else on stdin is read to its
+end first and then typed, so that the run repeats to the instruction.
 
-Exit status: 0 clean shutdown or --until's text seen, 1 the guest crashed, 2 bad usage or input,
-124 a limit was reached.`,
+Exit status: 0 clean shutdown or --until's text seen, 1 the guest crashed,
+2 bad usage or input, 124 a limit was reached.`,
     )
     .action(async (kernel, options) => done(await (await import('./run.js')).runCommand(kernel, options, io)));
 }

@@ -170,7 +170,7 @@ function decoderFor(first: Uint8Array, name: string): TextDecoder {
   if (beginsWith(first, [0xfe, 0xff])) return new TextDecoder('utf-16be');
   const sample = first.subarray(0, SAMPLE_BYTES);
   const strange = sample.reduce((sum, byte) => sum + (isStrange(byte) ? 1 : 0), 0);
-  if (strange * 8 > sample.length)
+  if (strange * 20 > sample.length)
     throw new InputError(`${name} is not text: ${strange} of its first ${sample.length} bytes are binary`);
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(sample, { stream: true });

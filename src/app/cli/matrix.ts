@@ -9,9 +9,8 @@ import {
   type Refill,
   TLB_POLICIES,
 } from '../../machine/index.js';
-import { runToJson } from './demo.js';
 import { progressLine } from './progress.js';
-import { runSeed, type SeedRun } from './seed.js';
+import { runSeed, runToJson, type SeedRun } from './seed.js';
 import { heading, type Io, paragraph, type Style, styleFor, table, widthOf } from './terminal.js';
 
 const REFILLS: readonly Refill[] = ['none', 'wrong-path', 'any'].map(parseRefill);

@@ -3,6 +3,9 @@
 
 import type { Readable } from 'node:stream';
 import pc from 'picocolors';
+import type { Style } from '../../crash/index.js';
+
+export type { Style };
 
 export interface Io {
   readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(on: boolean): unknown };
@@ -14,15 +17,6 @@ export interface Output {
   write(text: string | Uint8Array): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
-}
-
-/** The kinds of emphasis a report uses; on a pipe each is the identity. */
-export interface Style {
-  readonly bold: (text: string) => string;
-  readonly dim: (text: string) => string;
-  readonly good: (text: string) => string;
-  readonly bad: (text: string) => string;
-  readonly note: (text: string) => string;
 }
 
 const forced = (): boolean => process.env['FORCE_COLOR'] !== undefined && process.env['FORCE_COLOR'] !== '0';

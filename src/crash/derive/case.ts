@@ -14,7 +14,7 @@ import { type Disassembly, disassemble } from './disassemble.js';
 import { type PageFaultCode, pageFaultCode } from './error-code.js';
 import { type HandedEntry, handedEntry } from './handed-entry.js';
 import { type Idiom, idiomOf } from './idioms.js';
-import { type LinearMapping, linearMapOf, type Place, placeOf } from './places.js';
+import { type LinearMapping, linearMapOf, type Place, placeOf, poisonOf } from './places.js';
 import type { Truth } from './truth.js';
 import { allows, analyseWalk, indexAt, pageFromIndexes, type Walk } from './walk.js';
 
@@ -72,6 +72,17 @@ export interface Case {
   readonly linear: LinearMapping | undefined;
   readonly bootTables: BootTables | undefined;
   readonly frame: BounceFrame | undefined;
+  /** A mark of freed or uninitialised memory in a register or as the address. */
+  readonly poison: PoisonFound | undefined;
+}
+
+export interface PoisonFound {
+  /** "r14", "the faulting address". */
+  readonly name: string;
+  readonly value: bigint;
+  readonly words: string;
+  /** The faulting access went through it. */
+  readonly used: Truth;
 }
 
 export interface CaseOptions {
@@ -98,7 +109,8 @@ export function buildCase(facts: Facts, options: CaseOptions = {}): Case {
       : disassemble(facts.code, { rip: facts.registers?.rip, symbol: options.symbol });
   const instruction = disassembly?.trapping;
   const effects = instruction && effectsOf(instruction, knownRegisters(facts, instruction, frame));
-  const operand = operandOf(effects, address, page, isPageFault);
+  // A fault on fetching the instruction comes before anything it does.
+  const operand = errorCode?.fetch ? undefined : operandOf(effects, address, page, isPageFault);
   const { access, accessSource } = accessOf(facts, errorCode, operand);
   const place =
     address === undefined && page === undefined ? undefined : placeOf(address ?? (page as bigint), facts.system);
@@ -139,7 +151,30 @@ export function buildCase(facts: Facts, options: CaseOptions = {}): Case {
         ? undefined
         : bootTables(walk, page, facts.domain),
     frame,
+    poison: findPoison(facts, address, operand, instruction),
   };
+}
+
+/** The faulting address first, then the registers of the faulting operand, then any register. */
+function findPoison(
+  facts: Facts,
+  address: bigint | undefined,
+  operand: Operand | undefined,
+  instruction: Instruction | undefined,
+): PoisonFound | undefined {
+  const words = address === undefined ? undefined : poisonOf(address);
+  if (address !== undefined && words !== undefined)
+    return { name: 'the faulting address', value: address, words, used: true };
+  const memory = operand?.access.operand === undefined ? undefined : instruction?.operands[operand.access.operand];
+  const used = memory?.kind === 'memory' ? [memory.base, memory.index].map((number) => GPR_NAMES[number]) : [];
+  const names = [...used, ...GPR_NAMES].filter((name) => name !== undefined);
+  for (const name of names) {
+    const value = facts.registers?.[name];
+    const says = value === undefined ? undefined : poisonOf(value);
+    if (value !== undefined && says !== undefined)
+      return { name, value, words: says, used: instruction === undefined ? undefined : used.includes(name) };
+  }
+  return undefined;
 }
 
 function addressOf(facts: Facts, isPageFault: Truth): Pick<Case, 'address' | 'page' | 'addressSource'> {

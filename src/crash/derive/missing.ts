@@ -1,6 +1,6 @@
 // What a dump of this kind has and this text has not, and what that leaves open.
 
-import type { Facts, WordRegister } from '../facts.js';
+import type { CrashKind, Facts, WordRegister } from '../facts.js';
 import type { Case } from './case.js';
 
 // biome-ignore format: a row as the dumps have it
@@ -14,12 +14,26 @@ export function missing(of: Case): readonly string[] {
   switch (facts.system) {
     case 'xen-guest':
       return [...missingOfFault(of), ...missingOfGuest(facts), ...missingRegisters(facts), ...missingCode(of)];
-    case 'xen':
-      return [...missingOfFault(of), ...missingRegisters(facts), ...missingCode(of)];
     default:
-      return [...missingOfFault(of), ...missingRegisters(facts), ...missingCode(of)];
+      return printsState(facts) ? [...missingOfFault(of), ...missingRegisters(facts), ...missingCode(of)] : [];
   }
 }
+
+/** Reports, panics and lock-ups may come without registers: there nothing is lost. */
+const printsState = ({ kind, registers }: Facts): boolean =>
+  registers !== undefined || kind === undefined || !WITHOUT_STATE.includes(kind);
+const WITHOUT_STATE: readonly CrashKind[] = [
+  'panic',
+  'sanitizer',
+  'warning',
+  'hung-task',
+  'rcu-stall',
+  'soft-lockup',
+  'hard-lockup',
+  'machine-check',
+  'bug',
+  '32-bit',
+];
 
 function missingOfFault({ facts, walk, isPageFault, errorCode, address }: Case): readonly string[] {
   const lost: string[] = [];
@@ -51,9 +65,17 @@ function missingOfGuest(facts: Facts): readonly string[] {
   return lost;
 }
 
-function missingRegisters({ registers = {}, selectors, system, stackFrom, context }: Facts): readonly string[] {
+function missingRegisters({
+  registers = {},
+  selectors,
+  system,
+  stackFrom,
+  context,
+  ripSymbol,
+}: Facts): readonly string[] {
   const lost: string[] = [];
-  if (registers.rip === undefined) lost.push('the RIP line: which instruction it was is open');
+  if (registers.rip === undefined && ripSymbol === undefined)
+    lost.push('the RIP line: which instruction it was is open');
   if (registers.rflags === undefined) lost.push('RFLAGS');
   if (system === 'xen-guest' && context === undefined)
     lost.push('the CONTEXT field: that it is a PV guest is inferred');

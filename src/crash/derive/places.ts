@@ -135,7 +135,10 @@ const near =
     value >= base && value < base + 0x100n;
 
 const POISONS: readonly Poison[] = [
-  { test: near(0xdead_0000_0000_0100n), words: 'LIST_POISON1: the next pointer of a list entry that was deleted' },
+  // LIST_POISON1 and 2 were 00100100 and 00200200 to 4.0, then 100 and 200, and 122 for the second since 4.18.
+  { test: near(0xdead_0000_0010_0100n), words: 'LIST_POISON1: the next pointer of a list entry that was deleted' },
+  { test: near(0xdead_0000_0020_0200n), words: 'LIST_POISON2: the previous pointer of a list entry that was deleted' },
+  { test: near(0xdead_0000_0000_0100n), words: 'LIST_POISON1 or 2: a pointer of a list entry that was deleted' },
   { test: near(0xdead_0000_0000_0200n), words: 'LIST_POISON2: the previous pointer of a list entry that was deleted' },
   { test: repeats(0x6bn), words: 'POISON_FREE (6b): memory of a slab object that was freed' },
   { test: repeats(0x5an), words: 'POISON_INUSE (5a): slab memory that was never initialised' },

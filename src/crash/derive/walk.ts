@@ -123,6 +123,8 @@ export function allows(walk: Walk, access: AccessAsked): Truth {
     right(access.write, walk.writable),
     right(access.fetch, walk.executable),
     right(access.atUserPrivilege, walk.user),
+    // SMAP and SMEP are not in the entries: whether the kernel may touch a program's page is open.
+    access.atUserPrivilege === false && walk.user === true ? undefined : true,
   );
 }
 

@@ -15,6 +15,8 @@ export interface Format {
    */
   readonly hint: string | RegExp | undefined;
   readonly follows?: string;
+  /** Others print such lines too: it is taken only where a prefix says that `origin` did. */
+  readonly needsPrefix?: true;
   readonly pattern: RegExp;
   /**
    * Where in its dump the line stands: a line of an earlier stage than the crash has reached begins another crash.

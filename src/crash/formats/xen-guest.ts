@@ -6,7 +6,7 @@
 import { X86_EXC_PF } from '../../abi/exceptions.js';
 import type { Facts } from '../facts.js';
 import { type Format, parseNumber, parseWord } from './format.js';
-import { exceptionKind, statedErrorCode } from './vectors.js';
+import { exceptionKind, statedErrorCode, vectorByName } from './vectors.js';
 
 const unhandled = (
   wording: NonNullable<Facts['wording']>,
@@ -161,13 +161,16 @@ export const XEN_GUEST_FORMATS: readonly Format[] = [
     pattern: /\bIRET fault: #?(\w{2,3})\[([0-9a-f]{4})\]/,
     stage: 0,
     role: 'begins',
-    read: (m) => ({
-      system: 'xen-guest',
-      kind: 'domain-crash',
-      headline: m[0],
-      errorCode: parseNumber(m[2] as string),
-    }),
-    samples: [{ line: 'IRET fault: #PF[0000]', states: { kind: 'domain-crash', errorCode: 0 } }],
+    read: (m) => {
+      const vector = vectorByName(m[1] as string);
+      return {
+        system: 'xen-guest',
+        kind: 'domain-crash',
+        headline: m[0],
+        ...(vector === undefined ? {} : { vector, ...statedErrorCode(vector, m[2]) }),
+      };
+    },
+    samples: [{ line: 'IRET fault: #PF[0000]', states: { kind: 'domain-crash', vector: 14, errorCode: 0 } }],
   },
   {
     name: 'crash noticed in the entry code',
@@ -241,8 +244,8 @@ export const XEN_GUEST_FORMATS: readonly Format[] = [
   {
     name: 'message about a guest',
     origin: 'xen',
-    hint: /\bd\d{1,5}(?::?v\d+)?:? \S/,
-    pattern: /^\s*(?:[\w./-]+\.[chS]:\d+:)?d(\d{1,5})(?::?v(\d+))?:? (\S.*\S)\s*$/,
+    hint: /\bd\d{1,5}(?::?v\d+)?:? [A-Za-z]{2}/,
+    pattern: /^\s*(?:[\w./-]+\.[chS]:\d+:d\d{1,5}(?:v\d+)?|d\d{1,5}:|d\d{1,5}:?v\d+:?) [A-Za-z]{2}.*\S\s*$/,
     stage: 0,
     role: 'precedes',
     read: (m) => ({ remarks: [m[0].trim()] }),

@@ -25,6 +25,22 @@ export const XEN_PANIC_FORMATS: readonly Format[] = [
     samples: [{ line: 'Xen BUG at domain.c:1480', states: { kind: 'bug', headline: 'Xen BUG at domain.c:1480' } }],
   },
   {
+    name: 'UBSAN of Xen',
+    origin: 'xen',
+    hint: 'UBSAN: ',
+    needsPrefix: true,
+    pattern: /UBSAN: ([\w -]+?) in (\S+:\d+(?::\d+)?)/,
+    stage: 0,
+    role: 'begins',
+    read: (m) => ofXen({ kind: 'sanitizer', headline: m[0], accessWords: { hint: m[1] as string } }),
+    samples: [
+      {
+        line: '(XEN) UBSAN: Undefined behaviour in quirks.c:449:63',
+        states: { kind: 'sanitizer', accessWords: { hint: 'Undefined behaviour' } },
+      },
+    ],
+  },
+  {
     name: 'Xen WARN',
     origin: 'xen',
     hint: 'Xen WARN at ',
@@ -229,13 +245,22 @@ export const XEN_PANIC_FORMATS: readonly Format[] = [
   {
     name: 'call trace line',
     origin: 'xen',
-    hint: /\[<[0-9a-f]{16}>\]/,
+    hint: /\[(?:<[0-9a-f]{16}>| {8,})\]/,
     pattern:
-      /^ *\[<([0-9a-f]{16})>\] +(?:([RSF])(?: +|$))?([\w./$-]+(?:#[\w./$-]+)*(?:\+(?:0x)?[0-9a-f]+\/(?:0x)?[0-9a-f]+)?)? *$/,
+      /^ *\[(?:<([0-9a-f]{16})>| +)\] +(?:([RSF])(?: +|$))?([\w./$-]+(?:#[\w./$-]+)*(?:\+(?:0x)?[0-9a-f]+\/(?:0x)?[0-9a-f]+)?)? *$/,
     stage: 12,
     role: 'inside',
     within: (facts) => facts.trace !== undefined && facts.system === 'xen',
-    read: (m) => ({ trace: [{ address: parseWord(m[1] as string), symbol: m[3], certain: m[2] !== 'S' }] }),
+    read: (m, facts) => {
+      const address = m[1] === undefined ? undefined : parseWord(m[1]);
+      // The R line is the interrupted instruction itself.
+      const isRip = m[2] === 'R' && facts.registers?.rip === undefined && address !== undefined;
+      return {
+        trace: [{ address, symbol: m[3], certain: m[2] !== 'S' }],
+        ...(isRip ? { registers: { rip: address } } : {}),
+        ...(isRip && m[3]?.includes('+') ? { ripSymbol: m[3] } : {}),
+      };
+    },
     samples: [
       {
         line: '   [<ffff82d04035cd5f>] S arch_do_domctl+0x7f/0x2330',

@@ -79,7 +79,7 @@ export const XEN_STATE_FORMATS: readonly Format[] = [
       version: m[1] as string,
       debug: m[3] as string,
       taint: (m[4] as string).trimStart(),
-      ...(m[2] === 'x86_64' ? {} : { kind: '32-bit' as const, headline: m[0] }),
+      ...(m[2] === 'x86_64' ? {} : { is32Bit: true as const, headline: m[0] }),
     }),
     samples: [
       {
@@ -92,7 +92,7 @@ export const XEN_STATE_FORMATS: readonly Format[] = [
       },
       {
         line: '----[ Xen-3.1.0  x86_32p  debug=n  Not tainted ]----',
-        states: { version: '3.1.0', kind: '32-bit' },
+        states: { version: '3.1.0', is32Bit: true },
       },
     ],
   },
@@ -111,13 +111,15 @@ export const XEN_STATE_FORMATS: readonly Format[] = [
     origin: 'xen',
     hint: 'RIP:',
     pattern:
-      /\bRIP: +(e0[0-9a-f]{2}|[0-9a-f]{4}):\[<([0-9a-f]{16})>\](?! *\[<)(?: +([\w./$-]+(?:#[\w./$-]+)*\+(?:0x)?[0-9a-f]+\/(?:0x)?[0-9a-f]+))? *(?:[0-9a-f]{16})? *$/,
+      /\bRIP: +(e0[0-9a-f]{2}|[0-9a-f]{4}):\[<([0-9a-f]{16})>\](?! *\[<)(?: +([\w./$-]+(?:#[\w./$-]+)*\+(?:0x)?[0-9a-f]+\/(?:0x)?[0-9a-f]+))? *([0-9a-f]{16})? *$/,
     stage: 7,
     role: 'begins',
     read: (m) => ({
       ...oneWord('rip', m[2] as string),
       selectors: { cs: parseNumber(m[1] as string) },
       ...(m[3] === undefined ? {} : { ripSymbol: m[3] }),
+      // Where a symbol should be stands the bare number: no code of Xen's.
+      ...(m[4] === undefined ? {} : { ripOutsideCode: true as const }),
     }),
     samples: [
       {
@@ -243,11 +245,11 @@ export const XEN_STATE_FORMATS: readonly Format[] = [
     read: (m) => ({
       stackFrom: parseWord(m[3] as string),
       ...(m[1] === 'Xen' ? { system: 'xen' as const } : {}),
-      ...(m[2] === 'esp' ? { kind: '32-bit' as const } : {}),
+      ...(m[2] === 'esp' ? { is32Bit: true as const } : {}),
     }),
     samples: [
       { line: 'Guest stack trace from rsp=ffffffff81a01d90:', states: { stackFrom: 0xffffffff81a01d90n } },
-      { line: 'Guest stack trace from esp=c1371fa8:', states: { stackFrom: 0xc1371fa8n, kind: '32-bit' } },
+      { line: 'Guest stack trace from esp=c1371fa8:', states: { stackFrom: 0xc1371fa8n, is32Bit: true } },
     ],
   },
   {

@@ -29,6 +29,9 @@ export function renderText(explanation: Explanation, options: RenderOptions = {}
   return new TextReport(explanation, Math.max(options.width ?? 80, 40), options.style ?? plain).render();
 }
 
+/** Columns for an instruction's bytes: eight of them. */
+const LONGEST_BYTES = 26;
+
 class TextReport {
   private readonly of: Explanation;
   private readonly width: number;
@@ -125,7 +128,7 @@ class TextReport {
     const { walk } = this.of;
     if (walk === undefined) return;
     this.heading('The page-table walk');
-    if (walk.address !== undefined) this.out += `  ${splitAddress(walk.address)}\n`;
+    if (walk.address !== undefined) this.out += paragraph(splitAddress(walk.address), this.width, '  ', '    ');
     const rows = walk.levels.map((level, depth) => [
       `${'  '.repeat(depth)}${depth === 0 ? '' : '└ '}L${level.level}${level.index === undefined ? '' : `[${hex(level.index, 3)}]`}`,
       hex64(level.entry),
@@ -140,7 +143,7 @@ class TextReport {
             [name, entry, (frame as string).replace('mfn', 'frame'), flags] as string[],
         )
       : (rows as string[][]);
-    this.out += table(shown, '  ');
+    this.out += table(shown, this.width, '  ').join('');
     for (const level of walk.missing) this.out += `  ${this.style.dim(`L${level}: this line is missing`)}\n`;
     this.out += paragraph(rightsWords(walk), this.width, '  ');
     const notes = noteworthyFlags(walk);
@@ -157,19 +160,22 @@ class TextReport {
     const rows = shown.map(({ address, offset, bytes, intel, trapping }) => [
       trapping ? '->' : '',
       address === undefined ? hex(offset) : hex64(address),
-      bytes,
+      bytes.length > LONGEST_BYTES ? `${bytes.slice(0, LONGEST_BYTES - 3)}...` : bytes,
       intel,
     ]);
-    for (const [index, line] of table(rows, '  ').split('\n').slice(0, -1).entries())
-      this.out += `${shown[index]?.trapping ? this.style.bold(line) : line}\n`;
+    for (const [index, line] of table(rows, this.width, '  ').entries())
+      this.out += shown[index]?.trapping ? this.style.bold(line) : line;
   }
 
   private trace(): void {
-    const certain = this.of.trace.filter((line) => line.certain && line.symbol !== undefined);
-    if (certain.length === 0) return;
-    this.heading('Called from');
+    const named = this.of.trace.filter(({ symbol }) => symbol !== undefined);
+    const certain = named.filter((line) => line.certain);
+    // A trace that only guesses (Xen without frame pointers) is better than none.
+    const shown = certain.length > 1 ? certain : named;
+    if (shown.length < 2) return;
+    this.heading(shown === certain ? 'Called from' : 'Called from, as far as the stack tells');
     this.out += paragraph(
-      certain
+      shown
         .slice(0, 12)
         .map(({ symbol }) => symbol)
         .join(' < '),
@@ -182,7 +188,8 @@ class TextReport {
     const { machine } = this.of;
     if (machine === undefined) return;
     this.list('What the machine saw', machine.story, same);
-    if (machine.evidence.replay !== undefined) this.out += `  again: ${machine.evidence.replay}\n`;
+    if (machine.evidence.replay !== undefined)
+      this.out += `  Again, to the instruction:\n    ${machine.evidence.replay}\n`;
   }
 
   private causes(): void {

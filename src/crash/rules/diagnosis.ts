@@ -65,6 +65,9 @@ export interface Judgement {
   readonly wanted: readonly string[];
 }
 
+/** The weight of what software says of itself: enough to be certain. */
+export const SAYS_SO = 20;
+
 /** Scores from which a word may be used. */
 const CERTAINTIES: readonly (readonly [number, Certainty])[] = [
   [20, 'certain'],

@@ -83,7 +83,7 @@ export function clean(raw: string): CleanLine {
     }
   }
   // A collector's own prefix that is none of the above: Xen's mark tells where the line begins.
-  const mark = text.indexOf('(XEN)', start);
+  const mark = origin === 'xen' ? -1 : text.indexOf('(XEN)', start);
   if (mark >= 0 && mark - start <= 160) {
     origin = 'xen';
     start = mark + (text.startsWith('(XEN) ', mark) ? 6 : 5);

@@ -4,6 +4,7 @@ import { START_KERNEL_MAP } from '../pv-runtime.js';
 import { DOMAIN_PAGES, FIRST_TABLE_PFN, HOST_FRAMES, INITRD_BYTES } from './layout.js';
 
 export { seedImage } from './kernel.js';
+export { type KernelLayout, LAYOUT_2013 } from './layout.js';
 
 /** The domain and the host that the seed's guest needs for its crash to have the 2013 numbers. */
 export const SEED = {

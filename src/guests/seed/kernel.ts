@@ -13,7 +13,7 @@ import { Assembler, symbol } from '../../isa/index.js';
 import type { GuestImage } from '../image.js';
 import * as pv from '../pv-runtime.js';
 import { KERNEL_MAP_IMMEDIATE, START_KERNEL_MAP } from '../pv-runtime.js';
-import { CLEAR_PAGE, DATA_START, HYPERCALL_PAGE, INIT_STACK, KERNEL_END, OWN_TABLES, TEXT_START } from './layout.js';
+import { type KernelLayout, LAYOUT_2013 } from './layout.js';
 
 /** What the guest's own entries carry: P RW A D (Linux's _KERNPG_TABLE and PAGE_KERNEL), and the same without RW. */
 const PAGE_RW = 0x63;
@@ -31,13 +31,13 @@ const FIXMAP_L2_SLOT = 506;
 const STACK_BYTES = 8192;
 const TURN_BYTES = 64;
 
-/** The kernel; `fixed` is the build that asks for UVMF_INVLPG. */
-export function seedImage(fixed: boolean): GuestImage {
+/** The kernel; `fixed` is the build that asks for UVMF_INVLPG. Linked elsewhere it dies with other, and the right, numbers. */
+export function seedImage(fixed: boolean, layout: KernelLayout = LAYOUT_2013): GuestImage {
   const asm = new Assembler();
-  pv.nameHypercalls(asm, HYPERCALL_PAGE);
-  asm.section('.head', { address: TEXT_START });
+  pv.nameHypercalls(asm, layout.hypercallPage);
+  asm.section('.head', { address: layout.text });
   startup(asm);
-  asm.section('.text', { address: HYPERCALL_PAGE + BigInt(PAGE_BYTES) });
+  asm.section('.text', { address: layout.hypercallPage + BigInt(PAGE_BYTES) });
   startKernel(asm);
   setupKernelPagetable(asm, fixed ? mmuOps.UVMF_INVLPG : mmuOps.UVMF_NONE);
   pagetableCalls(asm);
@@ -46,22 +46,22 @@ export function seedImage(fixed: boolean): GuestImage {
   pv.bug(asm);
   pv.console(asm);
   pv.shutdown(asm);
-  asm.section('.text.clear_page', { address: CLEAR_PAGE });
+  asm.section('.text.clear_page', { address: layout.clearPage });
   clearPage(asm);
-  asm.section('.data', { address: DATA_START });
+  asm.section('.data', { address: layout.data });
   data(asm);
-  asm.section('.data.init_task', { address: INIT_STACK });
+  asm.section('.data.init_task', { address: layout.initStack });
   asm.define('init_thread_union', () => asm.zero(STACK_BYTES));
-  asm.section('.data.page_tables', { address: OWN_TABLES });
+  asm.section('.data.page_tables', { address: layout.ownTables });
   pageTables(asm);
   const { sections, symbols } = asm.assemble();
   return {
     name: fixed ? 'seed (fixed)' : 'seed (unfixed)',
-    entry: TEXT_START,
+    entry: layout.text,
     virtBase: START_KERNEL_MAP,
-    hypercallPage: HYPERCALL_PAGE,
+    hypercallPage: layout.hypercallPage,
     segments: sections.map(({ address, bytes }) => ({ vaddr: address, bytes })),
-    end: KERNEL_END,
+    end: layout.end,
     symbols,
   };
 }
@@ -343,7 +343,7 @@ type TableName = (typeof OWN_TABLE_NAMES)[number];
 
 function data(asm: Assembler): void {
   pv.text(asm, 'text_hello', 'seed: hello; moving to page tables of our own\r\n');
-  pv.text(asm, 'text_recycled', "seed: recycled Xen's L4, L3 and L2; its tables are now reserved from pfn ");
+  pv.text(asm, 'text_recycled', "seed: recycled Xen's L4, L3 and L2; its other tables begin at pfn ");
   pv.text(asm, 'text_newline', '\r\n');
   pv.text(asm, 'text_done', 'seed: all is well; shutting down\r\n');
   asm.align(8);

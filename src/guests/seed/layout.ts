@@ -17,16 +17,29 @@
 //  4dc6 4dc7 4dc8              Xen's L4, L3, L2: what xen_setup_kernel_pagetable recycles
 //  4dc9 …                      Xen's L1s, in order of address: region 0x26's is 4dc9 + 26 = 4def, as in the dump
 
-export const TEXT_START = 0xffff_ffff_8100_0000n;
-export const HYPERCALL_PAGE = 0xffff_ffff_8100_1000n;
-/** RIP of the dump, ffffffff81263f22, is 0x12 bytes into clear_page. */
-export const CLEAR_PAGE = 0xffff_ffff_8126_3f10n;
-export const DATA_START = 0xffff_ffff_8160_0000n;
-/** rbx of the dump, ffffffff81785f88, is 0x78 below this stack's top. */
-export const INIT_STACK = 0xffff_ffff_8178_4000n;
-/** The dump's L3 is level3_kernel_pgt (pfn 1789), its L2 level2_kernel_pgt (178d): the third and the seventh of eight. */
-export const OWN_TABLES = 0xffff_ffff_8178_7000n;
-export const KERNEL_END = 0xffff_ffff_81a0_0000n;
+/** Where the kernel image's parts are linked: ascending, and all but `clearPage` on page boundaries. */
+export interface KernelLayout {
+  readonly text: bigint;
+  readonly hypercallPage: bigint;
+  readonly clearPage: bigint;
+  readonly data: bigint;
+  readonly initStack: bigint;
+  readonly ownTables: bigint;
+  readonly end: bigint;
+}
+
+export const LAYOUT_2013: KernelLayout = {
+  text: 0xffff_ffff_8100_0000n,
+  hypercallPage: 0xffff_ffff_8100_1000n,
+  /** RIP of the dump, ffffffff81263f22, is 0x12 bytes into clear_page. */
+  clearPage: 0xffff_ffff_8126_3f10n,
+  data: 0xffff_ffff_8160_0000n,
+  /** rbx of the dump, ffffffff81785f88, is 0x78 below this stack's top. */
+  initStack: 0xffff_ffff_8178_4000n,
+  /** The dump's L3 is level3_kernel_pgt (pfn 1789), its L2 level2_kernel_pgt (178d): the third and the seventh of eight. */
+  ownTables: 0xffff_ffff_8178_7000n,
+  end: 0xffff_ffff_81a0_0000n,
+};
 
 /** The pfn of the L4 that Xen built; its L3 and L2 follow. */
 export const FIRST_TABLE_PFN = 0x4dc6;

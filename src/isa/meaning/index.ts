@@ -83,7 +83,7 @@ export {
 export { rcl, rcr, rol, ror, sar, shl, shld, shr, shrd } from './shifts.js';
 export { enter, leave, pop, popf, push, pushf } from './stack.js';
 export { cmps, lods, movs, scas, stos } from './strings.js';
-export { cpuid, rdtsc, rdtscp, sgdt, sidt, sldt, smsw, str, xgetbv } from './system.js';
+export { cpuid, lfence, rdtsc, rdtscp, sgdt, sidt, sldt, smsw, str, xgetbv } from './system.js';
 export * from './vector-approximations.js';
 export * from './vector-convert.js';
 export * from './vector-float.js';

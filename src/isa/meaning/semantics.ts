@@ -67,7 +67,8 @@ export interface Variable {
  * `compareStrings` first string's low and high half, second's, their lengths, immediate (string-compare.ts) → one bit for
  * each character, status flags ·
  * `float` operation (softfloat/vector-operations.ts), MXCSR, first operand's low and high half, second's, immediate →
- * result's low and high half, MXCSR with flags, whether an exception is not masked (1).
+ * result's low and high half, MXCSR with flags, whether an exception is not masked (1) · `barrier` → nothing:
+ * asking, like asking for anything but arithmetic, keeps speculation from going on behind the instruction.
  */
 export type Service =
   | 'x87'
@@ -84,6 +85,7 @@ export type Service =
   | 'divideUnsigned'
   | 'divideSigned'
   | 'compareStrings'
+  | 'barrier'
   | 'float';
 
 /** What the x87 has beside its registers (x87/state.ts); the address of the last operand, and its segment's selector. */

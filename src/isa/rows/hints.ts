@@ -44,7 +44,7 @@ export const hintRows: readonly UnplacedRow[] = [
   row('RESERVEDNOP', 'Ev,Gv', '0F 1F /r', m.nop, alias),
 
   // Processors ignore the rm field that the SDM gives as 0.
-  row('LFENCE', '', 'NP 0F AE 11:101:bbb', m.nop, { cpuid: 'SSE2' }),
+  row('LFENCE', '', 'NP 0F AE 11:101:bbb', m.lfence, { cpuid: 'SSE2' }),
   row('MFENCE', '', 'NP 0F AE 11:110:bbb', m.nop, { cpuid: 'SSE2' }),
   row('SFENCE', '', 'NP 0F AE 11:111:bbb', m.nop, { cpuid: 'SSE' }),
 ];

@@ -3,7 +3,8 @@
 
 import { EFAULT, EINVAL } from '../../abi/errno.js';
 import { maddr } from '../../base/addresses.js';
-import { checkDescriptor, FIRST_RESERVED_GDT_ENTRY, setGdt } from '../descriptors.js';
+import { checkDescriptor, FIRST_RESERVED_GDT_ENTRY } from '../descriptor.js';
+import { setGdt } from '../descriptors.js';
 import { flushCpu } from '../flush.js';
 import { readGuestStruct } from '../guest-memory.js';
 import type { Hypercall } from '../hypercall.js';

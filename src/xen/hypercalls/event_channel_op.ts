@@ -28,6 +28,7 @@ const ARGUMENT_BYTES: Readonly<Record<number, number>> = {
 /** A domU has no physical interrupts; Xen knows this many numbers for them. */
 const NR_PIRQS = 256;
 
+/** 0 or a negative errno; new ports are stored into the structure. */
 export const event_channel_op: Hypercall = (vcpu, [cmd, arg]) => operate(vcpu, Number(BigInt.asUintN(32, cmd)), arg);
 
 /** The form before interface 0x00030202: one pointer to { cmd u32, the operation's structure }. */

@@ -14,7 +14,7 @@ import { mmuext_op } from './mmuext_op.js';
 import { multicall } from './multicall.js';
 import { nmi_op } from './nmi_op.js';
 import { physdev_op, physdev_op_compat } from './physdev_op.js';
-import { domctl, platform_op, sysctl } from './privileged.js';
+import { domctl, hvm_op, kexec_op, platform_op, sysctl, xenpmu_op } from './privileged.js';
 import { sched_op, sched_op_compat } from './sched_op.js';
 import { set_timer_op } from './set_timer_op.js';
 import { set_trap_table } from './set_trap_table.js';
@@ -59,8 +59,11 @@ const makeTable = (): ReadonlyMap<number, Hypercall> =>
     [number.__HYPERVISOR_callback_op, callback_op],
     [number.__HYPERVISOR_event_channel_op, event_channel_op],
     [number.__HYPERVISOR_physdev_op, physdev_op],
+    [number.__HYPERVISOR_hvm_op, hvm_op],
     [number.__HYPERVISOR_sysctl, sysctl],
     [number.__HYPERVISOR_domctl, domctl],
+    [number.__HYPERVISOR_kexec_op, kexec_op],
+    [number.__HYPERVISOR_xenpmu_op, xenpmu_op],
   ]);
 
 /** The hypercall of this number, or undefined when Paravane has none. */

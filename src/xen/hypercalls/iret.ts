@@ -36,13 +36,12 @@ const LOADED = BigInt(STATUS_FLAGS | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_
 export const iret: Hypercall = (vcpu) => {
   const { registers, domain } = vcpu;
   const frame = readGuestStruct(vcpu, registers.readGpr(RSP), FRAME_BYTES);
-  if (!frame) return fail(vcpu, 'Fault while reading IRET context from guest stack', { '4.1': 309, '4.17': 60 });
+  if (!frame) return fail(vcpu, 'Fault while reading IRET context from guest stack');
   const [rax, r11, rcx, flags, rip, cs, rflags, rsp, ss] = Array.from({ length: FRAME_WORDS }, (_, index) =>
     frame.getBigUint64(8 * index, true),
   ) as [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint];
   if ((cs & 3n) === 3n) {
-    if (!vcpu.userTable)
-      return fail(vcpu, 'Guest switching to user mode with no user page tables', { '4.1': 319, '4.17': 69 });
+    if (!vcpu.userTable) return fail(vcpu, 'Guest switching to user mode with no user page tables');
     toggleGuestMode(vcpu);
   }
   if (hasVmAssist(domain, VMASST_TYPE_architectural_iopl)) vcpu.iopl = Number((rflags & BigInt(RFLAGS_IOPL)) >> 12n);
@@ -62,9 +61,8 @@ export const iret: Hypercall = (vcpu) => {
   return rax;
 };
 
-function fail(vcpu: XenVcpu, message: string, lines: Readonly<Record<'4.1' | '4.17', number>>): number {
-  const { profile } = vcpu.domain.hypervisor.config;
-  const file = profile === '4.1' ? 'x86_64/traps.c' : 'arch/x86/pv/iret.c';
-  crashDomain(vcpu, { kind: 'domain-crash', message, calledFrom: `${file}:${lines[profile]}` });
+function fail(vcpu: XenVcpu, message: string): number {
+  const calledFrom = vcpu.domain.hypervisor.config.profile === '4.1' ? 'traps.c:318' : 'arch/x86/pv/iret.c:104';
+  crashDomain(vcpu, { kind: 'domain-crash', message, calledFrom });
   return 0;
 }

@@ -10,6 +10,7 @@ import { registerNmiHandler, unregisterNmiHandler } from '../nmi.js';
 const XENNMI_register_callback = 0;
 const XENNMI_unregister_callback = 1;
 
+/** 0 or a negative errno. */
 export const nmi_op: Hypercall = (vcpu, [cmd, arg]) => {
   switch (Number(BigInt.asUintN(32, cmd))) {
     case XENNMI_register_callback: {

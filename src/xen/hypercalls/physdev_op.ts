@@ -40,6 +40,7 @@ const PRIVILEGED: ReadonlySet<number> = new Set([
 
 const MAX_PORTS = 65536;
 
+/** 0 or a negative errno. */
 export const physdev_op: Hypercall = (vcpu, [cmd, arg]) => operate(vcpu, Number(BigInt.asUintN(32, cmd)), arg);
 
 /** The form before interface 0x00030202: one pointer to { cmd u32, the operation's structure at 8 }. */

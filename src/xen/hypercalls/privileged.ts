@@ -1,8 +1,8 @@
 // Hypercalls of the toolstack, as a domU finds them: refused, but in the way that each of them refuses.
 // Source: Xen 4.17 and 4.1.3 common/domctl.c, common/sysctl.c, arch/x86/platform_hypercall.c (the interface version is
-// looked at first), common/kexec.c, arch/x86/hvm/hvm.c (do_hvm_op), xsm/dummy.h.
+// looked at first), common/kexec.c, arch/x86/cpu/vpmu.c (do_xenpmu_op), arch/x86/hvm/hvm.c (do_hvm_op), xsm/dummy.h.
 
-import { EACCES, EFAULT, EINVAL, ENOSYS, EPERM } from '../../abi/errno.js';
+import { EACCES, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP, EPERM } from '../../abi/errno.js';
 import { readGuestStruct } from '../guest-memory.js';
 import type { Hypercall } from '../hypercall.js';
 import type { VersionProfile } from '../hypervisor.js';
@@ -24,11 +24,16 @@ const forToolstacks =
     return request.getUint32(4, true) === expected ? -EPERM : -EACCES;
   };
 
+/** The three that manage domains, the host and its platform. */
 export const domctl = forToolstacks(DOMCTL_VERSIONS);
 export const sysctl = forToolstacks(SYSCTL_VERSIONS);
 export const platform_op = forToolstacks(PLATFORM_VERSIONS);
 
+/** Only dom0 may load another kernel. */
 export const kexec_op: Hypercall = () => -EPERM;
+
+/** Performance counters are off unless the host's administrator turns them on; 4.1 did not know the call. */
+export const xenpmu_op: Hypercall = (vcpu) => (vcpu.domain.hypervisor.config.profile === '4.1' ? -ENOSYS : -EOPNOTSUPP);
 
 const HVMOP_set_param = 0;
 const HVMOP_get_param = 1;

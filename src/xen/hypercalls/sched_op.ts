@@ -22,6 +22,7 @@ import type { XenVcpu } from '../vcpu.js';
 
 const MAX_POLLED_PORTS = 128;
 
+/** 0 or a negative errno. A call that sleeps returns 0 at once; the vCPU then does not run until it is woken. */
 export const sched_op: Hypercall = (vcpu, [cmd, arg]) => {
   switch (Number(BigInt.asUintN(32, cmd))) {
     case SCHEDOP_yield:
@@ -56,6 +57,7 @@ export const sched_op: Hypercall = (vcpu, [cmd, arg]) => {
   }
 };
 
+/** The form before interface 0x00030101: the argument itself in place of a pointer. */
 export const sched_op_compat: Hypercall = (vcpu, [cmd, arg]) => {
   switch (Number(BigInt.asUintN(32, cmd))) {
     case SCHEDOP_yield:

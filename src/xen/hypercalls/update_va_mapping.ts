@@ -4,7 +4,7 @@
 
 import { EINVAL } from '../../abi/errno.js';
 import { UVMF_ALL, UVMF_FLUSHTYPE_MASK, UVMF_INVLPG, UVMF_LOCAL, UVMF_TLB_FLUSH } from '../../abi/mmu-ops.js';
-import { isCanonical, type Maddr, vaddr } from '../../base/addresses.js';
+import { isCanonical, type Maddr, maddrToMfn, vaddr } from '../../base/addresses.js';
 import { updateL1e } from '../entry-update.js';
 import { flushCpus, invalidateOnCpus } from '../flush.js';
 import { foreignOwner } from '../foreign.js';
@@ -41,7 +41,7 @@ function replaceL1e(vcpu: XenVcpu, address: bigint, entry: bigint, pageOwner: Pa
   const { domain } = vcpu;
   const { hypervisor } = domain;
   const at = isGuestAddress(address) ? l1eOf(vcpu, address) : undefined;
-  const table = at === undefined ? undefined : getPage(hypervisor, Math.floor(at / 4096), domain);
+  const table = at === undefined ? undefined : getPage(hypervisor, maddrToMfn(at), domain);
   if (!table || at === undefined) return -EINVAL;
   const isTable = table.type === PGT_l1_page_table && table.typeCount > 0 && table.validated;
   const status = isTable

@@ -25,6 +25,7 @@ const MIN_PERIOD_NS = 1_000_000n;
 /** Xen's STIME_DELTA_MAX. */
 const MAX_PERIOD_NS = (1n << 62n) - 1n;
 
+/** 0 or a negative errno; for is_up, 1 or 0. */
 export const vcpu_op: Hypercall = (caller, [cmd, id, arg]) => {
   const vcpu = caller.domain.vcpus[Number(BigInt.asUintN(32, id))];
   if (!vcpu) return -ENOENT;

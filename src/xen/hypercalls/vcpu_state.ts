@@ -6,7 +6,8 @@ import { EFAULT, EINVAL, ENODEV, ENOSYS } from '../../abi/errno.js';
 import { FS, GS } from '../../abi/registers.js';
 import { isCanonical } from '../../base/addresses.js';
 import { readDebugRegister, setDebugRegister } from '../debug-registers.js';
-import { isUserDataDescriptor, readDescriptor, segmentBase } from '../descriptors.js';
+import { isUserDataDescriptor, segmentBase } from '../descriptor.js';
+import { readDescriptor } from '../descriptors.js';
 import type { Hypercall } from '../hypercall.js';
 import { VM_ASSIST_TYPES } from '../vm-assist.js';
 

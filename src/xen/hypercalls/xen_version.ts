@@ -31,6 +31,7 @@ const XENFEAT_gnttab_map_avail_bits = 7;
 const XENFEAT_memory_op_vnode_supported = 13;
 const XENFEAT_direct_mapped = 17;
 
+/** 0 or a negative errno; the version and the page size themselves are returned. */
 export const xen_version: Hypercall = (vcpu, [cmd, arg]) => {
   const { profile, version } = vcpu.domain.hypervisor.config;
   const { major, minor, extra } = parseVersion(version, profile);
