@@ -90,14 +90,15 @@ export class X87 {
 
   loadConstant(constant: Constant): void {
     if (this.#pushFaults()) return;
-    const env = this.#environment();
-    const value =
-      constant === 'one'
-        ? float.finite(0, 1n, 0)
-        : constant === 'zero'
-          ? float.zero(0)
-          : float.round(this.#environment(), float.F80, float.CONSTANTS[constant]);
-    this.#finish(env, () => this.#push(float.pack(float.F80, value)));
+    const value = this.#constant(constant);
+    this.#finish(this.#environment(), () => this.#push(float.pack(float.F80, value)));
+  }
+
+  /** Rounded as RC says, which raises nothing. */
+  #constant(constant: Constant): float.Real {
+    if (constant === 'zero') return float.zero(0);
+    if (constant === 'one') return float.finite(0, 1n, 0);
+    return float.round(this.#environment(), float.F80, float.CONSTANTS[constant]);
   }
 
   /** What FST, FIST, FBSTP and FISTTP (`truncates`) would store, and what becomes of status and tags when it is stored. */
@@ -226,7 +227,7 @@ export class X87 {
     else this.#finish(this.#environment(), () => this.#write(0, change(this.#read(0))));
   }
 
-  /** FSCALE. The power is ST(1) cut off to an integer; what is beyond the range of any scaling is cut off there. */
+  /** FSCALE. */
   scale(): void {
     this.#binary(0, false, (env, [value, power]) => scaled(env, value!, power!));
   }
@@ -273,16 +274,9 @@ export class X87 {
       this.#binary(1, true, (env, [top, other]) => compute(env, target, top!, other!)[0] as float.Real | float.Nan);
       return;
     }
-    let isTooLarge = false;
-    const checked = (env: float.Environment, value: float.Real): readonly (float.Real | float.Nan)[] => {
-      const results = compute(env, target, value, value);
-      isTooLarge = results.length === 0;
-      return results;
-    };
     if (isAngle) this.#changeCodes(C2, 0);
-    const codes = (): number => (isTooLarge ? C2 : 0);
-    if (leaves === 2) this.#pushing(checked, codes);
-    else this.#unary((env, [value]) => checked(env, value!)[0], codes);
+    if (leaves === 2) this.#pushing((env, value) => compute(env, target, value, value));
+    else this.#unary((env, [value]) => compute(env, target, value!, value!)[0]);
   }
 
   // ---- comparisons
@@ -400,11 +394,8 @@ export class X87 {
     return result;
   }
 
-  /** ST(0) becomes what is computed of it; undefined leaves it alone. */
-  #unary(
-    compute: (env: float.Environment, values: readonly float.Real[]) => float.Real | float.Nan | undefined,
-    codes: () => number = () => 0,
-  ): void {
+  /** ST(0) becomes what is computed of it; undefined leaves it alone, and sets C2. */
+  #unary(compute: (env: float.Environment, values: readonly float.Real[]) => float.Real | float.Nan | undefined): void {
     if (!this.#isFull(0)) {
       this.#underflow(() => this.#write(0, INDEFINITE));
       return;
@@ -418,8 +409,8 @@ export class X87 {
       return computed ?? float.INDEFINITE;
     });
     this.#finish(env, () => {
-      if (!isLeft) this.#write(0, float.pack(float.F80, result));
-      this.#changeCodes(0, codes());
+      if (isLeft) this.#changeCodes(0, C2);
+      else this.#write(0, float.pack(float.F80, result));
     });
   }
 
@@ -445,11 +436,8 @@ export class X87 {
     this.#finish(env, () => write(float.pack(float.F80, result)));
   }
 
-  /** ST(0) becomes one result, and the other is pushed; no results leave it alone. */
-  #pushing(
-    compute: (env: float.Environment, value: float.Real) => readonly (float.Real | float.Nan)[],
-    codes: () => number = () => 0,
-  ): void {
+  /** ST(0) becomes one result, and the other is pushed; no results leave it alone, and set C2. */
+  #pushing(compute: (env: float.Environment, value: float.Real) => readonly (float.Real | float.Nan)[]): void {
     const both = (first: bigint, second: bigint): void => {
       this.#write(0, first);
       this.#push(second);
@@ -470,11 +458,9 @@ export class X87 {
       return float.INDEFINITE;
     });
     this.#finish(env, () => {
-      if (results?.length !== 0) {
-        const [first = nan, second = nan] = results ?? [];
-        both(float.pack(float.F80, first), float.pack(float.F80, second));
-      }
-      this.#changeCodes(0, codes());
+      const [first = nan, second = nan] = results ?? [];
+      if (results?.length === 0) this.#changeCodes(0, C2);
+      else both(float.pack(float.F80, first), float.pack(float.F80, second));
     });
   }
 
@@ -506,7 +492,7 @@ export class X87 {
     state.status = withSummary((state.status & ~C1) | code, state.control);
   }
 
-  /** Whether there is no room to push; what is pushed then is raised and done. */
+  /** Whether there is no room to push; if so, the fault has been raised and answered. */
   #pushFaults(): boolean {
     if (!this.#isFull(7)) return false;
     this.#overflow(() => this.#push(INDEFINITE));
@@ -564,8 +550,9 @@ const CLASSES = {
 } as const;
 
 /** No exponent of a result is further away than this from that of its operand. */
-const MOST_SCALE = 1n << 17n;
+const MOST_SCALE = 1 << 17;
 
+/** FSCALE: the number times 2 to the power, which is cut off to an integer. */
 function scaled(env: float.Environment, value: float.Real, power: float.Real): float.Real | float.Nan {
   if (power.kind === 'infinity') {
     const impossible = power.sign === 0 ? 'zero' : 'infinity';
@@ -576,10 +563,12 @@ function scaled(env: float.Environment, value: float.Real, power: float.Real): f
     return power.sign === 0 ? float.infinity(value.sign) : float.zero(value.sign);
   }
   if (value.kind !== 'finite') return value;
-  if (power.kind === 'zero') return float.round(env, float.F80, value);
-  const { significand } =
-    float.leadingExponent(power) > 20 ? { significand: MOST_SCALE } : float.roundAt(float.TO_ZERO, power, 0);
-  const limited = Number(significand > MOST_SCALE ? MOST_SCALE : significand);
-  const by = power.sign === 1 ? -limited : limited;
-  return float.round(env, float.F80, float.finite(value.sign, value.significand, value.exponent + by));
+  return float.round(env, float.F80, { ...value, exponent: value.exponent + wholePower(power) });
+}
+
+function wholePower(power: float.Finite | float.Zero): number {
+  if (power.kind === 'zero') return 0;
+  const isFar = float.leadingExponent(power) > Math.log2(MOST_SCALE);
+  const magnitude = isFar ? MOST_SCALE : Number(float.roundAt(float.TO_ZERO, power, 0).significand);
+  return power.sign === 1 ? -magnitude : magnitude;
 }

@@ -5,7 +5,7 @@ import * as float from '../softfloat/index.js';
 
 export type Transcendental = 'f2xm1' | 'fyl2x' | 'fyl2xp1' | 'fptan' | 'fpatan' | 'fsin' | 'fcos' | 'fsincos';
 
-interface Function {
+interface Definition {
   /** ST(0), or ST(0) and ST(1), which then are popped down to one result. */
   readonly operands: 1 | 2;
   /** Two results: the first stays in ST(0), the second is pushed. */
@@ -31,15 +31,14 @@ const ANGLE_LIMIT = 63;
 
 const ONE = float.finite(0, 1n, 0);
 const MINUS_ONE = float.finite(1, 1n, 0);
-const ALMOST_ONE_BITS = 128;
-const ALMOST_ONE = (1n << BigInt(ALMOST_ONE_BITS)) - 1n;
+const ALMOST_ONE = float.finite(0, (1n << 128n) - 1n, -128);
 
 /** A function of an angle: of 0 it gives `ofZero`, of infinity nothing, of large numbers not even that. */
 const ofAngle =
   (
     ofZero: (zero: float.Zero) => readonly float.Real[],
     compute: (value: float.Finite) => readonly float.Finite[],
-  ): Function['compute'] =>
+  ): Definition['compute'] =>
   (env, target, top) => {
     if (top.kind === 'infinity') return [invalid(env), invalid(env)];
     if (top.kind === 'zero') return ofZero(top);
@@ -49,7 +48,7 @@ const ofAngle =
     return compute(top).toReversed().map(round).toReversed();
   };
 
-export const transcendentals: Readonly<Record<Transcendental, Function>> = {
+export const transcendentals: Readonly<Record<Transcendental, Definition>> = {
   fsin: {
     isAngle: true,
     operands: 1,
@@ -100,8 +99,7 @@ export const transcendentals: Readonly<Record<Transcendental, Function>> = {
       if (float.leadingExponent(top) < 0) return [float.round(env, target, float.exp2Minus1(top))];
       // Even what is exact counts as inexact: 1 comes out as a little less than itself.
       env.flags |= float.INEXACT;
-      if (float.compare(top, ONE) === 0)
-        return [float.round(env, target, float.finite(0, ALMOST_ONE, -ALMOST_ONE_BITS))];
+      if (float.compare(top, ONE) === 0) return [float.round(env, target, ALMOST_ONE)];
       if (float.compare(top, MINUS_ONE) === 0) return [float.finite(1, 1n, -1)];
       // Beyond 1 the result is undefined: the operand stays.
       return [top];
@@ -128,7 +126,7 @@ export const transcendentals: Readonly<Record<Transcendental, Function>> = {
     leaves: 1,
     compute: (env, target, x, y) => {
       if (x.kind === 'finite') {
-        if (float.leadingExponent(x) < -1) return [product(env, target, y, float.log2Of1Plus(x), x.sign)];
+        if (float.leadingExponent(x) < -1) return [product(env, target, y, float.log2Of1Plus(x))];
         // Beyond ±(1 - √½) the result is undefined: it is still the logarithm, as long as there is one, and else x.
         const sum = float.exactSum(x, ONE, 128);
         if (sum?.sign === 0) return [timesLogarithm(env, target, y, sum)];
@@ -144,15 +142,14 @@ export const transcendentals: Readonly<Record<Transcendental, Function>> = {
   },
 };
 
-/** y times a logarithm that is not 0, of this sign. */
+/** y times a logarithm that is not 0. */
 function product(
   env: float.Environment,
   target: float.Target,
   y: float.Real,
   logarithm: float.Finite,
-  sign: float.Sign,
 ): float.Real | float.Nan {
-  const result = float.multiply(env, target, y, { ...logarithm, sign });
+  const result = float.multiply(env, target, y, logarithm);
   // No logarithm counts as exact, not even that of a power of two.
   if (y.kind === 'finite') env.flags |= float.INEXACT;
   if (result.kind === 'finite' && float.leadingExponent(result) < target.minExponent) env.flags |= float.UNDERFLOW;
@@ -175,7 +172,7 @@ function timesLogarithm(
   if (x.kind === 'infinity') return y.kind === 'zero' ? invalid(env) : float.infinity(y.sign);
   const logarithm = float.log2(x);
   if (logarithm === undefined) return y.kind === 'infinity' ? invalid(env) : float.zero(y.sign);
-  return product(env, target, y, logarithm, logarithm.sign);
+  return product(env, target, y, logarithm);
 }
 
 /** The angle of the point (x, y): all the cases with zeros and infinities are directions, too. */
