@@ -50,6 +50,10 @@ const OUR_FEATURES: ReadonlySet<string> = new Set([
   'SSE4_1',
   'SSE4_2',
   'FXSR',
+  'ADX',
+  'CLFSH',
+  'CLFLUSHOPT',
+  'CLWB',
 ]);
 
 /** Instructions of other features that have rows, and of ours that have none yet. By iced's names. */

@@ -327,7 +327,10 @@ try {
   const compiler = ['-O1', '-Wall', '-Wextra', '-fno-stack-protector', '-fcf-protection=none', '-o', program, source];
   if (spawnSync('gcc', compiler, { stdio: 'inherit' }).status !== 0) throw new Error('gcc failed');
   const groups = rows
-    .filter(({ unit, mnemonic }) => unit === 'x87' && (!ONLY || ONLY.includes(mnemonic)))
+    // EMMS and FXSAVE, of map 0F, are recorded with SSE.
+    .filter(
+      ({ unit, mnemonic, encoding: { map } }) => unit === 'x87' && map === 0 && (!ONLY || ONLY.includes(mnemonic)),
+    )
     .flatMap((row) => {
       const sizes = row.sizing === 'prefix' ? [[], [0x66]] : [[]];
       const isPlain = row.means.name === 'nop' || /^(FNINIT|FNCLEX|WAIT)$/.test(row.mnemonic);

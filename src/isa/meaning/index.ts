@@ -3,7 +3,9 @@
 
 export {
   adc,
+  adcx,
   add,
+  adox,
   and,
   cmp,
   cmpxchg,
@@ -46,6 +48,7 @@ export {
   cbw,
   clc,
   cld,
+  clflush,
   cmc,
   cmovcc,
   cwd,

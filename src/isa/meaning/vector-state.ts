@@ -10,7 +10,7 @@ import { X86_EXC_GP } from '../../abi/exceptions.js';
 import { TOP_SHIFT } from '../x87/state.js';
 import { I64 } from './expression.js';
 import type { Bits, Location, Meaning, Semantics } from './semantics.js';
-import { asControl, checkImage, operate, waiting, writeStatus } from './x87.js';
+import { asControl, operate, waiting, writeStatus } from './x87.js';
 
 const IMAGE_BYTES = 512;
 const FIRST_ST = 32;
@@ -49,6 +49,17 @@ function imageBase(cpu: Semantics): I64 {
   return base;
 }
 
+const PAGE_BYTES = 4096n;
+
+/** Makes sure that all of it can be written: its first byte, and where the next page begins, or else its last byte. */
+function checkImage(cpu: Semantics, base: I64): void {
+  const untilNextPage = cpu.keep(I64.constant(PAGE_BYTES).sub(cpu.linearAddress(base, { of: 0 }).and(PAGE_BYTES - 1n)));
+  const last = I64.constant(BigInt(IMAGE_BYTES - 1));
+  const second = cpu.keep(base.add(untilNextPage.below(last).select(untilNextPage, last)));
+  cpu.memory(base, 8, { of: 0 }).modify();
+  cpu.memory(second, 8, { of: 0 }).modify();
+}
+
 const field = (cpu: Semantics, base: I64, offset: number, bits: Bits): Location =>
   cpu.memory(cpu.keep(base.add(BigInt(offset))), bits, { of: 0 });
 
@@ -58,7 +69,7 @@ const pointerFields = (cpu: Semantics, base: I64, offset: number): readonly Loca
 
 export const fxsave: Meaning = (cpu) => {
   const base = imageBase(cpu);
-  checkImage(cpu, base, IMAGE_BYTES);
+  checkImage(cpu, base);
   const put = (offset: number, bits: Bits, value: I64): void => field(cpu, base, offset, bits).write(value);
   put(0, 16, cpu.x87('control').read());
   put(2, 16, cpu.x87('status').read());

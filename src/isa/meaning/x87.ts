@@ -167,7 +167,7 @@ const imagePlace = (cpu: Semantics, base: I64, offset: number, bits: Bits): Loca
   cpu.memory(cpu.keep(base.add(BigInt(offset))), bits, { of: 0 });
 
 /** Makes sure that so many bytes can be written: they are in at most two pages. */
-export function checkImage(cpu: Semantics, base: I64, bytes: number): void {
+function checkImage(cpu: Semantics, base: I64, bytes: number): void {
   imagePlace(cpu, base, 0, 8).modify();
   imagePlace(cpu, base, bytes - 1, 8).modify();
 }
