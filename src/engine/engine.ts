@@ -47,7 +47,7 @@ import { answerService, asksPlatform, type EngineHost } from './services.js';
 import { pageOf, type SlowAccess } from './slow-access.js';
 import { SpeculativeAccess } from './speculative-access.js';
 import { Vcpu } from './vcpu.js';
-import { RunningX87 } from './x87-state.js';
+import { X87Registers } from './x87-state.js';
 
 /** Why a run ended. */
 export type Exit =
@@ -93,7 +93,7 @@ export class Engine {
   readonly #memory: MachineMemory;
   readonly #words: Int32Array;
   readonly #view: DataView;
-  readonly #x87: RunningX87;
+  readonly #x87: X87Registers;
   readonly #bytes: Uint8Array;
   readonly #fastTlb: FastTlb;
   readonly #codeCache: CodeCache;
@@ -127,7 +127,7 @@ export class Engine {
     this.#memory = memory;
     this.#words = new Int32Array(buffer);
     this.#view = new DataView(buffer);
-    this.#x87 = new RunningX87(this.#view);
+    this.#x87 = new X87Registers(this.#view, 0);
     this.#bytes = new Uint8Array(buffer);
     this.#fastTlb = new FastTlb(this.#words);
     this.#words.fill(-1, WRONG_PATH_CONTEXT >>> 2, (WRONG_PATH_CONTEXT + PREDICTOR) >>> 2);

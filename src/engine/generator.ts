@@ -210,9 +210,14 @@ export class Generator implements Semantics {
       const status = this.#load('i64.load16_u', X87_STATUS);
       this.raiseIf(status.and(STATUS_ERROR_SUMMARY).isNotZero(), X86_EXC_MF);
       meaning(this);
-      this.#store('i64.store16', X87_STATUS, status.and(~STATUS_TOP));
-      this.#store('i64.store16', X87_TAGS, I64.constant(ALL_TAGS));
+      this.#enterMmx();
     } else meaning(this);
+  }
+
+  /** What an MMX instruction leaves of x87: TOP 0, and all registers valid. */
+  #enterMmx(): void {
+    this.#store('i64.store16', X87_STATUS, this.#load('i64.load16_u', X87_STATUS).and(~STATUS_TOP));
+    this.#store('i64.store16', X87_TAGS, I64.constant(ALL_TAGS));
   }
 
   // ---- operands, registers, memory
@@ -488,6 +493,8 @@ export class Generator implements Semantics {
   raiseFloat(mxcsr: I64): void {
     this.#mayFault('an exception');
     this.#store('i64.store32', MXCSR, mxcsr);
+    // MMX registers count as used even so (tried on AMD EPYC).
+    if (this.#form.unit === 'mmx') this.#enterMmx();
     this.#raise(X86_EXC_XM, undefined);
   }
   trap(vector: number): void {

@@ -5,6 +5,7 @@ import { invariant } from '../base/failures.js';
 import { s64, U64_MASK, u64 } from '../base/words.js';
 import type { Service } from '../isa/meaning/semantics.js';
 import { computeVector } from '../isa/softfloat/vector-operations.js';
+import { compareStrings } from '../isa/string-compare.js';
 import { runX87 } from '../isa/x87/operations.js';
 import type { X87State } from '../isa/x87/state.js';
 
@@ -125,6 +126,15 @@ const SERVICES: readonly { readonly name: Service; readonly answers: number; rea
     },
   },
   {
+    name: 'compareStrings',
+    answers: 2,
+    answer: (_asked, [aLow, aHigh, bLow, bHigh, aLength, bLength, immediate]) => {
+      const [a, b] = [(aHigh << HALF) | aLow, (bHigh << HALF) | bLow];
+      const { result, flags } = compareStrings(a, b, Number(s64(aLength)), Number(s64(bLength)), Number(immediate));
+      return [BigInt(result), BigInt(flags)];
+    },
+  },
+  {
     name: 'float',
     answers: 4,
     answer: (_asked, [operation, control, aLow, aHigh, bLow, bHigh, immediate]) => {
@@ -152,7 +162,7 @@ export function serviceNumber(service: Service): number {
 export const answerCount = (service: Service): number => SERVICES[serviceNumber(service)]!.answers;
 
 /** Services that are just arithmetic, on what they are given or on the vCPU's registers. */
-const ARITHMETIC: readonly Service[] = ['divideUnsigned', 'divideSigned', 'float', 'x87'];
+const ARITHMETIC: readonly Service[] = ['divideUnsigned', 'divideSigned', 'compareStrings', 'float', 'x87'];
 
 /** Whether the answer is the platform's. */
 export const asksPlatform = (number: number): boolean => !ARITHMETIC.includes(SERVICES[number]!.name);

@@ -25,6 +25,7 @@ import {
   xmmAddress,
 } from './layout.js';
 import type { EngineHost } from './services.js';
+import { type X87Image, X87Registers } from './x87-state.js';
 
 /** The value of an expression that is made of constants only. */
 function constantOf({ constant }: I64): bigint {
@@ -116,6 +117,14 @@ export class Vcpu implements VcpuRegisters {
   /** Bits that do not exist are not checked: LDMXCSR and FXRSTOR have done that. */
   set mxcsr(value: number) {
     this.#state.setUint32(MXCSR - RUNNING_STATE, value, true);
+  }
+
+  /** The x87, whole. ES and B of the status word are what they are said to be. */
+  get x87(): X87Image {
+    return new X87Registers(this.#state, RUNNING_STATE).image;
+  }
+  set x87(image: X87Image) {
+    new X87Registers(this.#state, RUNNING_STATE).image = image;
   }
 
   get taskSwitched(): boolean {

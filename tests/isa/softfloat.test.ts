@@ -29,7 +29,7 @@ const number32 = (bits: bigint): number => {
 function pattern(dice: Random, format: float.Format): bigint {
   const all = (1n << BigInt(format.bits)) - 1n;
   const random64 = (BigInt(dice.next32()) << 32n) | BigInt(dice.next32());
-  const fractionBits = BigInt(format.significandBits);
+  const fractionBits = format.exponentShift;
   const exponents = (1n << (BigInt(format.bits) - 1n - fractionBits)) - 1n;
   const sign = BigInt(dice.below(2)) << BigInt(format.bits - 1);
   const near = [

@@ -64,9 +64,11 @@ export interface Variable {
  * `x87` operation and stack register (x87/operations.ts), low and high word of an operand → four words, of which each
  * operation says what they are; it changes the x87's registers, status and tags at once, and so comes last ·
  * `divideUnsigned`, `divideSigned` high, low, divisor (64 bits each) → fits (1), quotient, remainder ·
+ * `compareStrings` first string's low and high half, second's, their lengths, immediate (string-compare.ts) → one bit for
+ * each character, status flags ·
  * `float` operation (softfloat/vector-operations.ts), MXCSR, first operand's low and high half, second's, immediate →
  * result's low and high half, MXCSR with flags, whether an exception is not masked (1) · `barrier` → nothing:
- * asking, like asking for anything but a division, keeps speculation from going on behind the instruction.
+ * asking, like asking for anything but arithmetic, keeps speculation from going on behind the instruction.
  */
 export type Service =
   | 'x87'
@@ -82,6 +84,7 @@ export type Service =
   | 'msw'
   | 'divideUnsigned'
   | 'divideSigned'
+  | 'compareStrings'
   | 'barrier'
   | 'float';
 

@@ -151,17 +151,30 @@ const dotProduct = (bits: FloatBits): Meaning => {
   const count = 128 / bits;
   const compute: LaneOperation = (env, a, b, immediate) => {
     const lane = (vector: bigint, index: number): bigint => BigInt.asUintN(bits, vector >> BigInt(index * bits));
-    const terms = Array.from({ length: count }, (_, i) =>
+    // Products, then sums of two: an exception that is not masked ends it before the next step.
+    let raised = 0;
+    const endOfStep = (): void => {
+      raised |= scalar.raisedFlags(env);
+      env.flags = 0;
+    };
+    let terms: readonly bigint[] = Array.from({ length: count }, (_, i) =>
       (immediate & (0x10 << i)) === 0 ? 0n : scalar.binary(env, format, 'multiply', lane(a, i), lane(b, i)),
     );
-    const add = (x: bigint, y: bigint): bigint => scalar.binary(env, format, 'add', x, y);
-    const [t0 = 0n, t1 = 0n, t2 = 0n, t3 = 0n] = terms;
-    const sum = bits === 64 ? add(t0, t1) : add(add(t0, t1), add(t2, t3));
+    endOfStep();
+    while (terms.length > 1 && (raised & ~env.masked) === 0) {
+      const before = terms;
+      terms = Array.from({ length: before.length / 2 }, (_, i) =>
+        scalar.binary(env, format, 'add', before[2 * i] as bigint, before[2 * i + 1] as bigint),
+      );
+      endOfStep();
+    }
+    env.flags = raised;
+    const [sum = 0n] = terms;
     let result = 0n;
     for (let i = 0; i < count; i++) if ((immediate & (1 << i)) !== 0) result |= sum << BigInt(i * bits);
     return result;
   };
-  const slow = slowWay({ lanes: 1, operandBits: 128, resultBits: 128, compute });
+  const slow = slowWay({ lanes: 1, operandBits: 128, resultBits: 128, compute, inSteps: true });
   return (cpu) => {
     const destination = cpu.vector(0);
     const right = cpu.vector(1).read();

@@ -84,7 +84,7 @@ export const pmulhuw: Meaning = highHalves('u');
 /** -2^15 by itself is the one product that WebAssembly saturates and x86 does not. */
 export const pmulhrsw: Meaning = combine((left, right) => {
   const lowest = V128.lanes(16, 0x8000n);
-  const wraps = left.and(right).with('i16x8.eq', lowest);
+  const wraps = left.with('i16x8.eq', lowest).and(right.with('i16x8.eq', lowest));
   return left.with('i16x8.q15mulr_sat_s', right).xor(wraps);
 });
 

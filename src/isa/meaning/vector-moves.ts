@@ -49,13 +49,20 @@ export const movddup: Meaning = duplicate(64, [0, 0]);
 export const movsldup: Meaning = duplicate(32, [0, 0, 2, 2]);
 export const movshdup: Meaning = duplicate(32, [1, 1, 3, 3]);
 
-/** MASKMOVQ, MASKMOVDQU: only bytes whose mask has its highest bit set are written, or fault. */
+/**
+ * MASKMOVQ, MASKMOVDQU: bytes whose mask has its highest bit set. The others are sure to be writable all the same: what an
+ * empty mask does is the processor's choice to the SDM, and this one is Zen 5's.
+ */
 export const maskmov: Meaning = (cpu) => {
   const [source, mask] = [cpu.vector(1).read(), cpu.vector(2).read()];
+  const wanted = cpu.keepVector(V128.constant(0n).with('i8x16.gt_s', mask));
   const address = cpu.register(RDI, cpu.addressBits).read();
-  for (let byte = 0; byte < cpu.vector(1).bits / 8; byte++)
-    cpu.when(mask.lane(8, byte).bit(7), () => {
-      const place = cpu.keep(address.add(BigInt(byte)).zeroExtend(cpu.addressBits));
-      cpu.memory(place, 8, { of: 0 }).write(cpu.keep(source.lane(8, byte)));
-    });
+  const halves = Array.from({ length: cpu.vector(1).bits / 64 }, (_, half) => {
+    const place = cpu.keep(address.add(BigInt(8 * half)).zeroExtend(cpu.addressBits));
+    return { half, modification: cpu.memory(place, 64, { of: 0 }).modify() };
+  });
+  for (const { half, modification } of halves) {
+    const ones = cpu.keep(wanted.lane(64, half));
+    modification.write(source.lane(64, half).and(ones).or(modification.value.and(ones.not())));
+  }
 };

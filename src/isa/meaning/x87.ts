@@ -9,23 +9,23 @@ import { invariant } from '../../base/failures.js';
 import { x87Request } from '../x87/operations.js';
 import { BUSY, INITIAL_CONTROL, STACK_FAULT, SUMMARY, TOP_SHIFT } from '../x87/state.js';
 import { I64 } from './expression.js';
-import { carriesOfStatus, resultOfStatus } from './flags.js';
+import { setStatus } from './flags.js';
 import { conditionHolds } from './moves.js';
 import type { Bits, Location, Meaning, Semantics, X87Word } from './semantics.js';
 
 const EXCEPTIONS = 63n;
-const ALL_EMPTY = 0n;
+const ZERO = I64.constant(0n);
 
 /** #MF while an exception is pending. */
-function waiting(cpu: Semantics): void {
+export function waiting(cpu: Semantics): void {
   cpu.raiseIf(cpu.x87('status').read().and(BigInt(SUMMARY)).isNotZero(), X86_EXC_MF);
 }
 
-/** Runs an operation of ../x87/operations.ts. */
-function operate(cpu: Semantics, name: string, i = 0, ...values: readonly I64[]): readonly I64[] {
+/** Runs an operation of ../x87/operations.ts, on a low and a high word. */
+export function operate(cpu: Semantics, name: string, i = 0, low = ZERO, high = ZERO): readonly I64[] {
   const request = x87Request(name, i);
   invariant(request !== undefined, `the x87 has an operation "${name}"`);
-  return cpu.ask('x87', I64.constant(BigInt(request)), ...values);
+  return cpu.ask('x87', I64.constant(BigInt(request)), low, high);
 }
 
 /** The operand that is a stack register counted by ModRM, or ST(0). */
@@ -60,8 +60,8 @@ export const x87Flags =
   (name: string): Meaning =>
   (cpu) => {
     waiting(cpu);
-    const [tells, flags] = operate(cpu, name, stackIndex(cpu)) as readonly [I64, I64];
-    cpu.when(tells.isNotZero(), () => cpu.writeFlags(resultOfStatus(flags), carriesOfStatus(flags)));
+    const [flags] = operate(cpu, name, stackIndex(cpu)) as readonly [I64];
+    setStatus(cpu, flags);
     cpu.rememberX87();
   };
 
@@ -116,14 +116,14 @@ export const x87Store =
 // ---- control
 
 /** Changes the status word so that ES and B are as its flags and these masks make them. */
-function writeStatus(cpu: Semantics, status: I64, control: I64): void {
+export function writeStatus(cpu: Semantics, status: I64, control: I64): void {
   const both = BigInt(SUMMARY | BUSY);
   const isPending = status.and(control.not()).and(EXCEPTIONS).isNotZero();
   cpu.x87('status').write(isPending.select(status.or(both), status.and(~both)));
 }
 
 /** A control word as it reads back. */
-const asControl = (value: I64): I64 => value.and(0x1f3fn).or(0x40n);
+export const asControl = (value: I64): I64 => value.and(0x1f3fn).or(0x40n);
 
 export const fldcw: Meaning = (cpu) => {
   waiting(cpu);
@@ -151,7 +151,7 @@ const POINTERS: readonly X87Word[] = ['opcode', 'instruction', 'operand', 'codeS
 
 export const fninit: Meaning = (cpu) => {
   cpu.x87('control').write(I64.constant(BigInt(INITIAL_CONTROL)));
-  for (const word of ['status', 'tags', ...POINTERS] as const) cpu.x87(word).write(I64.constant(ALL_EMPTY));
+  for (const word of ['status', 'tags', ...POINTERS] as const) cpu.x87(word).write(ZERO);
 };
 
 // The environment as FNSTENV stores it: seven words of 16 bits, or of 32 whose upper halves are all ones but for

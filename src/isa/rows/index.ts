@@ -15,6 +15,7 @@ import { stringRows } from './string.js';
 import { systemRows } from './system.js';
 import { vectorIntegerRows } from './vector-integer.js';
 import { vectorMoveRows } from './vector-moves.js';
+import { vectorStateRows } from './vector-state.js';
 import { x87Rows } from './x87.js';
 
 /** Every form of every instruction that Paravane knows; a row's `index` is its place here. */
@@ -33,4 +34,5 @@ export const rows: readonly Row[] = [
   ...vectorIntegerRows,
   ...sse4Rows,
   ...sseFloatRows,
+  ...vectorStateRows,
 ].map((row, index) => ({ index, ...row }));

@@ -28,6 +28,12 @@ export const sse4Rows: readonly UnplacedRow[] = [
   two('PMAXUD', '3F', m.pmaxud),
   two('PHMINPOSUW', '41', m.phminposuw),
   two('PTEST', '17', m.ptest),
+  row('PCMPESTRM', 'Vdq,Wdq,Ib', '66 0F 3A 60 /r', m.pcmpestrm, { ...sse42, sizing: 'y' }),
+  row('PCMPESTRI', 'Vdq,Wdq,Ib', '66 0F 3A 61 /r', m.pcmpestri, { ...sse42, sizing: 'y' }),
+  row('PCMPISTRM', 'Vdq,Wdq,Ib', '66 0F 3A 62 /r', m.pcmpistrm, sse42),
+  row('PCMPISTRI', 'Vdq,Wdq,Ib', '66 0F 3A 63 /r', m.pcmpistri, sse42),
+  row('CRC32', 'Gy,Eb', 'F2 0F 38 F0 /r', m.crc32, { ...sse42, sizing: 'y' }),
+  row('CRC32', 'Gy,Ev', 'F2 0F 38 F1 /r', m.crc32, sse42),
   row('MPSADBW', 'Vdq,Wdq,Ib', '66 0F 3A 42 /r', m.mpsadbw, sse41),
 
   row('PMOVSXBW', 'Vdq,Wq', '66 0F 38 20 /r', m.pmovsxbw, sse41),

@@ -158,7 +158,7 @@ export const x87Rows: readonly UnplacedRow[] = [
   x87('FNDISI', '', fixed('DB', 0xe1), m.nop),
   x87('FNSETPM', '', fixed('DB', 0xe4), m.nop),
 
-  x87('FSTPNCE', 'STi', stack('D9', 0xd8), m.x87Stack('store-pop'), alias),
+  x87('FSTPNCE', 'STi', stack('D9', 0xd8), m.x87Stack('store-pop-unchecked'), alias),
   x87('FCOM', 'ST,STi', stack('DC', 0xd0), m.x87Stack('compare'), alias),
   x87('FCOMP', 'ST,STi', stack('DC', 0xd8), m.x87Stack('compare-pop'), alias),
   x87('FXCH', 'ST,STi', stack('DD', 0xc8), m.x87Stack('exchange'), alias),

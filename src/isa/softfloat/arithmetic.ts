@@ -57,14 +57,16 @@ export const subtract = (env: Environment, target: Target, a: Real, b: Real): Re
 
 /** The sum, exact, or sticky where the numbers are far apart; undefined for 0. */
 export function exactSum(a: Finite, b: Finite, precision: number): Finite | undefined {
-  const [large, small] = leadingExponent(a) >= leadingExponent(b) ? [a, b] : [b, a];
-  // Beyond this the smaller one only tells that there is something.
-  const reach = precision + GUARD_BITS + Math.max(0, bitLength(large.significand) - precision);
-  const isFar = leadingExponent(large) - leadingExponent(small) > reach + GUARD_BITS;
-  const other = isFar ? finite(small.sign, 1n, leadingExponent(large) - reach - GUARD_BITS) : small;
+  const [leadA, leadB] = [leadingExponent(a), leadingExponent(b)];
+  const [large, small] = leadA >= leadB ? [a, b] : [b, a];
+  const lead = Math.max(leadA, leadB);
+  // Below this, and below the larger one's last place, the smaller one only tells that there is something.
+  const lowest = Math.min(large.exponent, lead - precision) - 2 * GUARD_BITS;
+  const other = Math.min(leadA, leadB) < lowest ? finite(small.sign, 1n, lowest) : small;
   const exponent = Math.min(large.exponent, other.exponent);
   const aligned = (value: Finite): bigint => {
-    const significand = value.significand << BigInt(value.exponent - exponent);
+    const shift = value.exponent - exponent;
+    const significand = shift === 0 ? value.significand : value.significand << BigInt(shift);
     return value.sign === 1 ? -significand : significand;
   };
   const sum = aligned(large) + aligned(other);

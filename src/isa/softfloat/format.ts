@@ -21,17 +21,36 @@ export interface Target {
 /** A format in which numbers are stored. */
 export interface Format extends Target {
   readonly bits: 32 | 64 | 80;
-  /** Bits below the exponent: precision - 1, or precision where the integer bit is stored. */
-  readonly significandBits: number;
+  /** The largest value of the exponent field: infinities and NaNs. */
+  readonly specialExponent: number;
+  // Where fields are, as big integers.
+  readonly signShift: bigint;
+  readonly exponentShift: bigint;
+  readonly significandMask: bigint;
+  /** The leading bit where it is not stored; 0 where it is. */
+  readonly impliedBit: bigint;
+  readonly leadingBit: bigint;
+  /** How far a significand is shifted to stand where F80's does. */
+  readonly alignment: bigint;
 }
 
-const format = (bits: 32 | 64 | 80, significandBits: number, precision: number, maxExponent: number): Format => ({
-  bits,
-  significandBits,
-  precision,
-  minExponent: 1 - maxExponent,
-  maxExponent,
-});
+/** `significandBits`: precision - 1, or precision where the leading bit is stored. */
+function format(bits: 32 | 64 | 80, significandBits: number, precision: number, maxExponent: number): Format {
+  const leadingBit = 1n << BigInt(precision - 1);
+  return {
+    precision,
+    minExponent: 1 - maxExponent,
+    maxExponent,
+    bits,
+    specialExponent: 2 * maxExponent + 1,
+    signShift: BigInt(bits - 1),
+    exponentShift: BigInt(significandBits),
+    significandMask: (1n << BigInt(significandBits)) - 1n,
+    impliedBit: significandBits < precision ? leadingBit : 0n,
+    leadingBit,
+    alignment: BigInt(64 - precision),
+  };
+}
 
 export const F32: Format = format(32, 23, 24, 127);
 export const F64: Format = format(64, 52, 53, 1023);
@@ -93,67 +112,67 @@ export const negated = <Value extends Real | Nan>(value: Value): Value => ({
   sign: (1 - value.sign) as Sign,
 });
 
+const scratch = new DataView(new ArrayBuffer(8));
+/** Below this a big integer has a number that is finite. */
+const MOST_NUMBER = 1n << 1000n;
+
 /** Bits up to the highest that is set; 0 for 0. */
 export function bitLength(value: bigint): number {
-  let above = 0;
-  let rest = value;
-  while (rest > 0xffff_ffff_ffff_ffffn) {
-    // Halves what is left to look at, or nearly: significands are short, and exact results seldom above 256 bits.
-    const step = rest >> 64n > 0xffff_ffff_ffff_ffffn ? 128 : 64;
-    rest >>= BigInt(step);
-    above += step;
-  }
-  const high = Number(rest >> 32n);
-  return above + (high === 0 ? 32 - Math.clz32(Number(rest)) : 64 - Math.clz32(high));
+  if (value >= MOST_NUMBER) return 1000 + bitLength(value >> 1000n);
+  if (value === 0n) return 0;
+  scratch.setFloat64(0, Number(value));
+  const length = (scratch.getUint16(0) >> 4) - 1022;
+  // The conversion may have rounded up to a power of two.
+  const isPower = (scratch.getUint32(0) & 0xf_ffff) === 0 && scratch.getUint32(4) === 0;
+  return isPower && value >> BigInt(length - 1) === 0n ? length - 1 : length;
 }
 
 /** The exponent of the leading bit. */
 export const leadingExponent = ({ significand, exponent }: Finite): number => exponent + bitLength(significand) - 1;
 
 /** Whether the bits are a denormal number's; F80's pseudo-denormals, whose integer bit is set, are among them. */
-export function isDenormal({ bits, significandBits }: Format, pattern: bigint): boolean {
-  const exponentMask = ((1n << BigInt(bits - 1 - significandBits)) - 1n) << BigInt(significandBits);
-  return (pattern & exponentMask) === 0n && (pattern & ((1n << BigInt(significandBits)) - 1n)) !== 0n;
+export function isDenormal({ exponentShift, specialExponent, significandMask }: Format, pattern: bigint): boolean {
+  const exponent = Number((pattern >> exponentShift) & 0xffffn) & specialExponent;
+  return exponent === 0 && (pattern & significandMask) !== 0n;
 }
 
 /** The value that the bits stand for. A finite one has the exponent of its last place. */
-export function unpack({ bits, significandBits, precision, minExponent }: Format, pattern: bigint): Float {
-  const sign = Number((pattern >> BigInt(bits - 1)) & 1n) as Sign;
-  const exponentMask = (1 << (bits - 1 - significandBits)) - 1;
-  const biased = Number(pattern >> BigInt(significandBits)) & exponentMask;
-  const stored = pattern & ((1n << BigInt(significandBits)) - 1n);
+export function unpack(format: Format, pattern: bigint): Float {
+  const { precision, minExponent, specialExponent } = format;
+  const sign = (pattern >> format.signShift) & 1n ? 1 : 0;
+  const biased = Number((pattern >> format.exponentShift) & 0xffffn) & specialExponent;
+  const stored = pattern & format.significandMask;
   const lastPlace = minExponent - precision + 1;
   if (biased === 0) return stored === 0n ? zero(sign) : finite(sign, stored, lastPlace);
-  const implied = significandBits < precision ? 1n << BigInt(significandBits) : 0n;
-  const significand = stored | implied;
-  if (significand >> BigInt(precision - 1) === 0n) return { kind: 'unsupported' };
-  if (biased < exponentMask) return finite(sign, significand, lastPlace + biased - 1);
-  const aligned = significand << BigInt(64 - precision);
-  return aligned === INTEGER_BIT ? infinity(sign) : { kind: 'nan', sign, significand: aligned };
+  const significand = stored | format.impliedBit;
+  if (significand < format.leadingBit) return { kind: 'unsupported' };
+  if (biased < specialExponent) return finite(sign, significand, lastPlace + biased - 1);
+  return significand === format.leadingBit
+    ? infinity(sign)
+    : { kind: 'nan', sign, significand: significand << format.alignment };
 }
 
 /** The bits of a value that the format can hold exactly (a NaN loses what does not fit). */
-export function pack(
-  { bits, significandBits, precision, minExponent, maxExponent }: Format,
-  value: Real | Nan,
-): bigint {
-  const signBit = BigInt(value.sign) << BigInt(bits - 1);
-  const stored = (significand: bigint): bigint => significand & ((1n << BigInt(significandBits)) - 1n);
-  const withExponent = (biased: number): bigint => signBit | (BigInt(biased) << BigInt(significandBits));
-  const special = maxExponent - minExponent + 2;
+export function pack(format: Format, value: Real | Nan): bigint {
+  const { precision, minExponent, significandMask } = format;
+  const fields = (exponent: number, significand: bigint): bigint => {
+    const magnitude = (BigInt(exponent) << format.exponentShift) | (significand & significandMask);
+    return value.sign === 0 ? magnitude : magnitude | (1n << format.signShift);
+  };
   switch (value.kind) {
     case 'zero':
-      return signBit;
+      return fields(0, 0n);
     case 'infinity':
-      return withExponent(special) | stored(INTEGER_BIT >> BigInt(64 - precision));
+      return fields(format.specialExponent, format.leadingBit);
     case 'nan':
-      return withExponent(special) | stored(value.significand >> BigInt(64 - precision));
+      return fields(format.specialExponent, value.significand >> format.alignment);
     case 'finite': {
       const lead = leadingExponent(value);
-      const lastPlace = Math.max(lead, minExponent) - precision + 1;
-      const shift = value.exponent - lastPlace;
-      const significand = shift >= 0 ? value.significand << BigInt(shift) : value.significand >> BigInt(-shift);
-      return withExponent(lead < minExponent ? 0 : lead - minExponent + 1) | stored(significand);
+      const shift = value.exponent - (Math.max(lead, minExponent) - precision + 1);
+      const { significand } = value;
+      const aligned =
+        shift === 0 ? significand : shift > 0 ? significand << BigInt(shift) : significand >> BigInt(-shift);
+      return fields(lead < minExponent ? 0 : lead - minExponent + 1, aligned);
     }
   }
 }

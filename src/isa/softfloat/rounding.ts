@@ -29,7 +29,8 @@ export interface Environment {
   readonly masked: number;
   /**
    * By how much an unmasked overflow or underflow moves the exponent back into the range, for the handler to find the
-   * result (x87 registers); 0 where it leaves no result (SSE, and x87 stores).
+   * result (x87 registers); 0 where it leaves no result (x87 stores); Infinity where besides it is inexact only if digits
+   * were lost (SSE).
    */
   readonly wrapExponent: number;
   /** Tiny results become zero while underflow is masked (MXCSR.FZ). */
@@ -109,8 +110,13 @@ export function round(env: Environment, target: Target, value: Finite): Real {
   if (lead <= maxExponent) return finite(value.sign, cut.significand, lastPlace);
   env.flags |= OVERFLOW;
   if ((env.masked & OVERFLOW) === 0 && env.wrapExponent !== 0) {
-    const wrapped = lastPlace - env.wrapExponent;
-    if (lead - env.wrapExponent <= maxExponent) return finite(value.sign, cut.significand, wrapped);
+    if (env.wrapExponent === Number.POSITIVE_INFINITY) return infinity(value.sign);
+    if (lead - env.wrapExponent <= maxExponent)
+      return finite(value.sign, cut.significand, lastPlace - env.wrapExponent);
+    // Too large even so (FSCALE): infinity, however it is rounded.
+    env.flags |= INEXACT;
+    env.roundedUp = true;
+    return infinity(value.sign);
   }
   return overflowed(env, target, value.sign);
 }
@@ -128,6 +134,10 @@ function roundTiny(env: Environment, target: Target, value: Finite, cut: Cut, la
   const { precision, minExponent } = target;
   const isMasked = (env.masked & UNDERFLOW) !== 0;
   if (!isMasked) env.flags |= UNDERFLOW;
+  if (!isMasked && env.wrapExponent === Number.POSITIVE_INFINITY) {
+    if (cut.inexact) env.flags |= INEXACT;
+    return zero(value.sign);
+  }
   if (!isMasked && env.wrapExponent !== 0) {
     const lead = lastPlace + env.wrapExponent + bitLength(cut.significand) - 1;
     if (lead >= minExponent) {
@@ -135,6 +145,10 @@ function roundTiny(env: Environment, target: Target, value: Finite, cut: Cut, la
       if (cut.inexact) env.flags |= INEXACT;
       return finite(value.sign, cut.significand, lastPlace + env.wrapExponent);
     }
+    // Too small even so: zero, however it is rounded.
+    env.flags |= INEXACT;
+    env.roundedUp = false;
+    return zero(value.sign);
   }
   if (isMasked && env.flushToZero) {
     env.flags |= UNDERFLOW | INEXACT;

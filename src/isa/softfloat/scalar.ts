@@ -43,6 +43,7 @@ export const mxcsrEnvironment = (mxcsr: number): Environment =>
   environment({
     rounding: ((mxcsr >> MXCSR_RC_SHIFT) & 3) as Rounding,
     masked: (mxcsr >> MXCSR_MASK_SHIFT) & 63,
+    wrapExponent: Number.POSITIVE_INFINITY,
     flushToZero: (mxcsr & MXCSR_FTZ) !== 0,
     denormalsAreZero: (mxcsr & MXCSR_DAZ) !== 0,
   });

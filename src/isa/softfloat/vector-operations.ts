@@ -16,6 +16,8 @@ export interface VectorOperation {
   readonly operandBits: number;
   readonly resultBits: number;
   readonly compute: LaneOperation;
+  /** It works in steps, and notes of each the flags that the step is to raise: not only those before the result. */
+  readonly inSteps?: boolean;
 }
 
 export interface VectorResult {
@@ -35,7 +37,7 @@ export const addVectorOperation = (operation: VectorOperation): number => operat
 export function computeVector(number: number, mxcsr: number, a: bigint, b: bigint, immediate: number): VectorResult {
   const operation = operations[number];
   invariant(operation, `there is a vector operation ${number}`);
-  const { lanes, operandBits, resultBits, compute } = operation;
+  const { lanes, operandBits, resultBits, compute, inSteps = false } = operation;
   const env = mxcsrEnvironment(mxcsr);
   let value = 0n;
   let flags = 0;
@@ -48,5 +50,5 @@ export function computeVector(number: number, mxcsr: number, a: bigint, b: bigin
     flags |= env.flags;
   }
   env.flags = flags;
-  return { value, mxcsr: mxcsr | raisedFlags(env), isUnmasked: isUnmasked(env) };
+  return { value, mxcsr: mxcsr | (inSteps ? flags : raisedFlags(env)), isUnmasked: isUnmasked(env) };
 }

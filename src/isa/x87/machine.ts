@@ -73,7 +73,8 @@ export class X87 {
     if (this.#pushFaults()) return;
     const env = this.#environment();
     const value = loaded(env, format, bits);
-    this.#finish(env, () => this.#push(value));
+    // A denormal operand is loaded even when the exception is not masked.
+    this.#finish(env, () => this.#push(value), float.INVALID);
   }
 
   /** FLD ST(i). */
@@ -89,14 +90,15 @@ export class X87 {
 
   loadConstant(constant: Constant): void {
     if (this.#pushFaults()) return;
-    const env = this.#environment();
-    const value =
-      constant === 'one'
-        ? float.finite(0, 1n, 0)
-        : constant === 'zero'
-          ? float.zero(0)
-          : float.round(this.#environment(), float.F80, float.CONSTANTS[constant]);
-    this.#finish(env, () => this.#push(float.pack(float.F80, value)));
+    const value = this.#constant(constant);
+    this.#finish(this.#environment(), () => this.#push(float.pack(float.F80, value)));
+  }
+
+  /** Rounded as RC says, which raises nothing. */
+  #constant(constant: Constant): float.Real {
+    if (constant === 'zero') return float.zero(0);
+    if (constant === 'one') return float.finite(0, 1n, 0);
+    return float.round(this.#environment(), float.F80, float.CONSTANTS[constant]);
   }
 
   /** What FST, FIST, FBSTP and FISTTP (`truncates`) would store, and what becomes of status and tags when it is stored. */
@@ -108,8 +110,10 @@ export class X87 {
       ? emptyStored(format)
       : stored(env, format, this.#read(0), truncates ? float.TO_ZERO : env.rounding);
     if (isEmpty) env.flags |= float.INVALID;
-    const { flags, masked } = env;
-    const refused = (flags & (float.BEFORE_RESULT | float.OVERFLOW | float.UNDERFLOW) & ~masked) !== 0;
+    const unmasked = env.flags & ~env.masked;
+    const refused = (unmasked & (float.BEFORE_RESULT | float.OVERFLOW | float.UNDERFLOW)) !== 0;
+    // What is not stored is not rounded either.
+    const flags = refused ? env.flags & ~float.INEXACT : env.flags;
     const codes = env.roundedUp && (flags & float.INEXACT) !== 0 && !isEmpty ? C1 : 0;
     const status = (state.status & ~C1) | codes | flags | (isEmpty ? STACK_FAULT : 0);
     const popped = pops && !refused;
@@ -134,6 +138,13 @@ export class X87 {
     else this.#finish(this.#environment(), () => move(this.#read(0)));
   }
 
+  /** FSTPNCE: an empty register is not stored, and raises nothing. */
+  storeUnchecked(i: number): void {
+    this.#changeCodes(C1, 0);
+    if (this.#isFull(0)) this.#write(i, this.#read(0));
+    this.#pop();
+  }
+
   exchange(i: number): void {
     const [top, other] = [this.#valueOrIndefinite(0), this.#valueOrIndefinite(i)];
     const swap = (): void => {
@@ -144,17 +155,10 @@ export class X87 {
     else this.#finish(this.#environment(), swap);
   }
 
-  /** FCMOVcc: the condition was found out by the caller. */
+  /** FCMOVcc: the condition was found out by the caller. C1 stays, but for a stack fault. */
   moveIf(i: number, condition: boolean): void {
-    if (!this.#isFull(0) || !this.#isFull(i)) {
-      this.#underflow(() => {
-        if (condition) this.#write(0, INDEFINITE);
-      });
-      return;
-    }
-    this.#finish(this.#environment(), () => {
-      if (condition) this.#write(0, this.#read(i));
-    });
+    if (!this.#isFull(0) || !this.#isFull(i)) this.#underflow(() => this.#write(0, INDEFINITE));
+    else if (condition) this.#write(0, this.#read(i));
   }
 
   // ---- arithmetic
@@ -223,24 +227,27 @@ export class X87 {
     else this.#finish(this.#environment(), () => this.#write(0, change(this.#read(0))));
   }
 
-  /** FSCALE. The power is ST(1) cut off to an integer; what is beyond the range of any scaling is cut off there. */
+  /** FSCALE. */
   scale(): void {
     this.#binary(0, false, (env, [value, power]) => scaled(env, value!, power!));
   }
 
   /** FPREM, FPREM1. The quotient's low three bits go to C0, C3 and C1. */
   remainder(how: typeof float.TO_ZERO | typeof float.NEAREST): void {
-    let codes = 0;
+    // Without a remainder C0 and C3 stay as they are.
+    let [cleared, set] = [0, 0];
+    this.#changeCodes(C2, 0);
     this.#binary(
       0,
       false,
       (env, [value, divisor]) => {
         const { result, quotient, partial } = float.remainder(env, float.F80, value!, divisor!, how);
+        if (result.kind === 'nan') return result;
         const bit = (index: bigint, code: number): number => ((quotient >> index) & 1n ? code : 0);
-        codes = partial ? C2 : bit(2n, C0) | bit(1n, C3) | bit(0n, C1);
+        [cleared, set] = [CONDITIONS, partial ? C2 : bit(2n, C0) | bit(1n, C3) | bit(0n, C1)];
         return result;
       },
-      () => codes,
+      () => this.#changeCodes(cleared, set),
     );
   }
 
@@ -261,30 +268,15 @@ export class X87 {
   // ---- transcendental functions
 
   transcendental(name: Transcendental): void {
-    const { operands, leaves, compute } = transcendentals[name];
+    const { operands, leaves, isAngle, compute } = transcendentals[name];
     const target = float.F80;
     if (operands === 2) {
       this.#binary(1, true, (env, [top, other]) => compute(env, target, top!, other!)[0] as float.Real | float.Nan);
       return;
     }
-    let isTooLarge = false;
-    const checked = (env: float.Environment, value: float.Real): readonly (float.Real | float.Nan)[] => {
-      const results = compute(env, target, value, value);
-      isTooLarge = results.length === 0;
-      return results;
-    };
-    if (leaves === 2) {
-      this.#pushing(
-        (env, value) => checked(env, value),
-        () => isTooLarge,
-      );
-      return;
-    }
-    this.#unary(
-      (env, [value]) => checked(env, value!)[0],
-      () => (isTooLarge ? C2 : 0),
-      C2,
-    );
+    if (isAngle) this.#changeCodes(C2, 0);
+    if (leaves === 2) this.#pushing((env, value) => compute(env, target, value, value));
+    else this.#unary((env, [value]) => compute(env, target, value!, value!)[0]);
   }
 
   // ---- comparisons
@@ -310,23 +302,26 @@ export class X87 {
     });
   }
 
-  /** FCOMI, FUCOMI: CF, PF and ZF, or undefined where an unmasked exception leaves the flags alone. */
-  compareToFlags(i: number, quiet: Unordered, pops: number): number | undefined {
-    let flags: number | undefined;
+  /** FCOMI, FUCOMI: gives CF, PF and ZF. C1 stays. */
+  compareToFlags(i: number, quiet: Unordered, pops: number): number {
+    let flags = 0;
     const other = this.#isFull(i) ? registerSource(this.#read(i)) : undefined;
+    const kept = other && this.#isFull(0) ? this.#state.status & C1 : 0;
     this.#compare(other, quiet, pops, (order) => {
       flags = FLAGS_OF_ORDER[order];
     });
+    this.#changeCodes(0, kept);
     return flags;
   }
 
+  /** The order is told even when an unmasked exception forbids to pop. */
   #compare(other: Source | undefined, quiet: Unordered, pops: number, tell: (order: Order) => void): void {
-    const done = (order: Order): void => {
-      tell(order);
+    const pop = (): void => {
       for (let i = 0; i < pops; i++) this.#pop();
     };
     if (!other || !this.#isFull(0)) {
-      this.#underflow(() => done(UNORDERED));
+      tell(UNORDERED);
+      this.#underflow(pop);
       return;
     }
     const env = this.#environment();
@@ -335,13 +330,14 @@ export class X87 {
     if (values.every(isReal)) {
       if (own.denormal || other.denormal) env.flags |= float.DENORMAL;
       const [a, b] = values as [float.Real, float.Real];
-      this.#finish(env, () => done(float.compare(a, b)));
-      return;
+      tell(float.compare(a, b));
+    } else {
+      const isInvalid = (value: float.Float): boolean =>
+        value.kind === 'unsupported' || float.isSignaling(value) || (quiet === 'none' && value.kind === 'nan');
+      if (values.some(isInvalid)) env.flags |= float.INVALID;
+      tell(UNORDERED);
     }
-    const isInvalid = (value: float.Float): boolean =>
-      value.kind === 'unsupported' || float.isSignaling(value) || (quiet === 'none' && value.kind === 'nan');
-    if (values.some(isInvalid)) env.flags |= float.INVALID;
-    this.#finish(env, () => done(UNORDERED));
+    this.#finish(env, pop);
   }
 
   /** FXAM: what kind of value ST(0) is. */
@@ -355,12 +351,13 @@ export class X87 {
   // ---- the stack itself
 
   rotate(by: 1 | -1): void {
-    this.#setCodes(this.#state.status & (CONDITIONS & ~C1));
+    this.#changeCodes(C1, 0);
     this.#setTop(this.#top + by);
   }
 
   /** FFREE; FFREEP pops besides. */
   free(i: number, pops: boolean): void {
+    this.#changeCodes(C1, 0);
     this.#state.tags &= ~(1 << this.#physical(i));
     if (pops) this.#pop();
   }
@@ -397,12 +394,8 @@ export class X87 {
     return result;
   }
 
-  /** ST(0) becomes what is computed of it; undefined leaves it alone. */
-  #unary(
-    compute: (env: float.Environment, values: readonly float.Real[]) => float.Real | float.Nan | undefined,
-    codes: () => number = () => 0,
-    cleared = 0,
-  ): void {
+  /** ST(0) becomes what is computed of it; undefined leaves it alone, and sets C2. */
+  #unary(compute: (env: float.Environment, values: readonly float.Real[]) => float.Real | float.Nan | undefined): void {
     if (!this.#isFull(0)) {
       this.#underflow(() => this.#write(0, INDEFINITE));
       return;
@@ -416,8 +409,8 @@ export class X87 {
       return computed ?? float.INDEFINITE;
     });
     this.#finish(env, () => {
-      if (!isLeft) this.#write(0, float.pack(float.F80, result));
-      this.#state.status = (this.#state.status & ~cleared) | codes();
+      if (isLeft) this.#changeCodes(0, C2);
+      else this.#write(0, float.pack(float.F80, result));
     });
   }
 
@@ -426,11 +419,12 @@ export class X87 {
     destination: 0 | 1,
     pops: boolean,
     compute: (env: float.Environment, values: readonly float.Real[]) => float.Real | float.Nan,
-    codes?: () => number,
+    setCodes: () => void = () => {},
   ): void {
     const write = (value: bigint): void => {
       this.#write(destination, value);
       if (pops) this.#pop();
+      setCodes();
     };
     if (!this.#isFull(0) || !this.#isFull(1)) {
       this.#underflow(() => write(INDEFINITE));
@@ -439,17 +433,11 @@ export class X87 {
     const env = this.#environment();
     const sources = [registerSource(this.#read(0)), registerSource(this.#read(1))];
     const result = this.#numbersOnly(env, sources, (values) => compute(env, values));
-    this.#finish(env, () => {
-      write(float.pack(float.F80, result));
-      if (codes) this.#setCodes(codes());
-    });
+    this.#finish(env, () => write(float.pack(float.F80, result)));
   }
 
-  /** ST(0) becomes one result, and the other is pushed; where `isLeft` says so, nothing happens but C2. */
-  #pushing(
-    compute: (env: float.Environment, value: float.Real) => readonly (float.Real | float.Nan)[],
-    isLeft: () => boolean = () => false,
-  ): void {
+  /** ST(0) becomes one result, and the other is pushed; no results leave it alone, and set C2. */
+  #pushing(compute: (env: float.Environment, value: float.Real) => readonly (float.Real | float.Nan)[]): void {
     const both = (first: bigint, second: bigint): void => {
       this.#write(0, first);
       this.#push(second);
@@ -464,25 +452,22 @@ export class X87 {
     }
     const env = this.#environment();
     const source = registerSource(this.#read(0));
-    let results: readonly (float.Real | float.Nan)[] = [];
+    let results: readonly (float.Real | float.Nan)[] | undefined;
     const nan = this.#numbersOnly(env, [source], ([value]) => {
       results = compute(env, value!);
       return float.INDEFINITE;
     });
-    const [first = nan, second = nan] = results;
     this.#finish(env, () => {
-      if (isLeft()) this.#state.status |= C2;
-      else {
-        both(float.pack(float.F80, first), float.pack(float.F80, second));
-        this.#state.status &= ~C2;
-      }
+      const [first = nan, second = nan] = results ?? [];
+      if (results?.length === 0) this.#changeCodes(0, C2);
+      else both(float.pack(float.F80, first), float.pack(float.F80, second));
     });
   }
 
-  /** Raises what was found, and lets the result be written unless an unmasked exception forbids it. */
-  #finish(env: float.Environment, write: () => void): void {
+  /** Raises what was found, and lets the result be written unless an unmasked exception among `forbidding` was. */
+  #finish(env: float.Environment, write: () => void, forbidding: number = float.BEFORE_RESULT): void {
     const state = this.#state;
-    const before = env.flags & float.BEFORE_RESULT;
+    const before = env.flags & forbidding;
     const isRefused = (before & ~env.masked) !== 0;
     const flags = isRefused ? before : env.flags;
     const rounded = !isRefused && env.roundedUp && (flags & float.INEXACT) !== 0 ? C1 : 0;
@@ -507,7 +492,7 @@ export class X87 {
     state.status = withSummary((state.status & ~C1) | code, state.control);
   }
 
-  /** Whether there is no room to push; what is pushed then is raised and done. */
+  /** Whether there is no room to push; if so, the fault has been raised and answered. */
   #pushFaults(): boolean {
     if (!this.#isFull(7)) return false;
     this.#overflow(() => this.#push(INDEFINITE));
@@ -548,7 +533,10 @@ export class X87 {
     this.#setTop(this.#top + 1);
   }
   #setCodes(codes: number): void {
-    this.#state.status = (this.#state.status & ~CONDITIONS) | codes;
+    this.#changeCodes(CONDITIONS, codes);
+  }
+  #changeCodes(cleared: number, set: number): void {
+    this.#state.status = (this.#state.status & ~cleared) | set;
   }
 }
 
@@ -562,8 +550,9 @@ const CLASSES = {
 } as const;
 
 /** No exponent of a result is further away than this from that of its operand. */
-const MOST_SCALE = 1n << 17n;
+const MOST_SCALE = 1 << 17;
 
+/** FSCALE: the number times 2 to the power, which is cut off to an integer. */
 function scaled(env: float.Environment, value: float.Real, power: float.Real): float.Real | float.Nan {
   if (power.kind === 'infinity') {
     const impossible = power.sign === 0 ? 'zero' : 'infinity';
@@ -574,10 +563,12 @@ function scaled(env: float.Environment, value: float.Real, power: float.Real): f
     return power.sign === 0 ? float.infinity(value.sign) : float.zero(value.sign);
   }
   if (value.kind !== 'finite') return value;
-  if (power.kind === 'zero') return float.round(env, float.F80, value);
-  const { significand } =
-    float.leadingExponent(power) > 20 ? { significand: MOST_SCALE } : float.roundAt(float.TO_ZERO, power, 0);
-  const limited = Number(significand > MOST_SCALE ? MOST_SCALE : significand);
-  const by = power.sign === 1 ? -limited : limited;
-  return float.round(env, float.F80, float.finite(value.sign, value.significand, value.exponent + by));
+  return float.round(env, float.F80, { ...value, exponent: value.exponent + wholePower(power) });
+}
+
+function wholePower(power: float.Finite | float.Zero): number {
+  if (power.kind === 'zero') return 0;
+  const isFar = float.leadingExponent(power) > Math.log2(MOST_SCALE);
+  const magnitude = isFar ? MOST_SCALE : Number(float.roundAt(float.TO_ZERO, power, 0).significand);
+  return power.sign === 1 ? -magnitude : magnitude;
 }

@@ -41,10 +41,10 @@ export interface Source {
   readonly denormal: boolean;
 }
 
-const sourceOf = (format: Format, bits: bigint): Source => ({
-  value: unpack(format, bits),
-  denormal: isDenormal(format, bits),
-});
+const sourceOf = (format: Format, bits: bigint): Source => {
+  const value = unpack(format, bits);
+  return { value, denormal: value.kind === 'finite' && isDenormal(format, bits) };
+};
 
 /** What is in a register. */
 export const registerSource = (bits: bigint): Source => sourceOf(F80, bits);

@@ -45,9 +45,6 @@ const answerOfStore = ({ stores, bits, status, tags }: Store): Words => [
   BigInt(status | (tags << 16)),
 ];
 
-/** whether the flags are to be written (1), and CF, PF and ZF as they stand in EFLAGS. */
-const answerOfFlags = (flags: number | undefined): Words => [flags === undefined ? 0n : 1n, BigInt(flags ?? 0)];
-
 const physical = ({ state, i }: Request): number => ((state.status >> TOP_SHIFT) + i) & 7;
 
 /** An operation for each key, which is also the rest of its name. */
@@ -63,6 +60,7 @@ const ACTIONS: readonly (readonly [string, Action])[] = [
   ['load', ({ x87, i }) => x87.loadRegister(i)],
   ['store', ({ x87, i }) => x87.storeRegister(i, false)],
   ['store-pop', ({ x87, i }) => x87.storeRegister(i, true)],
+  ['store-pop-unchecked', ({ x87, i }) => x87.storeUnchecked(i)],
   ['exchange', ({ x87, i }) => x87.exchange(i)],
   ['move-if', ({ x87, i, bits }) => x87.moveIf(i, bits !== 0n)],
   ...forEach('constant ', CONSTANTS, ({ x87 }, constant) => x87.loadConstant(constant)),
@@ -108,10 +106,11 @@ const QUESTIONS: readonly (readonly [string, Question])[] = [
   ...forEach('store ', LOADS, ({ x87 }, format) => answerOfStore(x87.store(format, false, false))),
   ...forEach('store-pop ', LOADS, ({ x87 }, format) => answerOfStore(x87.store(format, true, false))),
   ...forEach('truncate-pop ', ['i16', 'i32', 'i64'], ({ x87 }, format) => answerOfStore(x87.store(format, true, true))),
-  ['flags', ({ x87, i }) => answerOfFlags(x87.compareToFlags(i, 'none', 0))],
-  ['flags-pop', ({ x87, i }) => answerOfFlags(x87.compareToFlags(i, 'none', 1))],
-  ['flags-quiet', ({ x87, i }) => answerOfFlags(x87.compareToFlags(i, 'quiet', 0))],
-  ['flags-quiet-pop', ({ x87, i }) => answerOfFlags(x87.compareToFlags(i, 'quiet', 1))],
+  // CF, PF and ZF as they stand in EFLAGS.
+  ['flags', ({ x87, i }) => [BigInt(x87.compareToFlags(i, 'none', 0))]],
+  ['flags-pop', ({ x87, i }) => [BigInt(x87.compareToFlags(i, 'none', 1))]],
+  ['flags-quiet', ({ x87, i }) => [BigInt(x87.compareToFlags(i, 'quiet', 0))]],
+  ['flags-quiet-pop', ({ x87, i }) => [BigInt(x87.compareToFlags(i, 'quiet', 1))]],
   // For FNSAVE and FNSTENV.
   ['tag-word', ({ state }) => [BigInt(fullTagWord(state))]],
   [

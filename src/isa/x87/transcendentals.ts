@@ -5,11 +5,13 @@ import * as float from '../softfloat/index.js';
 
 export type Transcendental = 'f2xm1' | 'fyl2x' | 'fyl2xp1' | 'fptan' | 'fpatan' | 'fsin' | 'fcos' | 'fsincos';
 
-interface Function {
+interface Definition {
   /** ST(0), or ST(0) and ST(1), which then are popped down to one result. */
   readonly operands: 1 | 2;
   /** Two results: the first stays in ST(0), the second is pushed. */
   readonly leaves: 1 | 2;
+  /** Of an angle: C2 tells whether it was out of range. */
+  readonly isAngle: boolean;
   /** No results: the operand is out of range and stays. */
   readonly compute: (
     env: float.Environment,
@@ -27,23 +29,28 @@ function invalid(env: float.Environment): float.Nan {
 /** Numbers of this exponent and above have no sine. */
 const ANGLE_LIMIT = 63;
 
+const ONE = float.finite(0, 1n, 0);
+const MINUS_ONE = float.finite(1, 1n, 0);
+const ALMOST_ONE = float.finite(0, (1n << 128n) - 1n, -128);
+
 /** A function of an angle: of 0 it gives `ofZero`, of infinity nothing, of large numbers not even that. */
 const ofAngle =
   (
     ofZero: (zero: float.Zero) => readonly float.Real[],
     compute: (value: float.Finite) => readonly float.Finite[],
-  ): Function['compute'] =>
+  ): Definition['compute'] =>
   (env, target, top) => {
     if (top.kind === 'infinity') return [invalid(env), invalid(env)];
     if (top.kind === 'zero') return ofZero(top);
     if (float.leadingExponent(top) >= ANGLE_LIMIT) return [];
-    return compute(top).map((result) => float.round(env, target, result));
+    // What is exact is 1; of two results the first has the last word on how it was rounded.
+    const round = (result: float.Finite): float.Real => (result === ONE ? ONE : float.round(env, target, result));
+    return compute(top).toReversed().map(round).toReversed();
   };
 
-const ONE = float.finite(0, 1n, 0);
-
-export const transcendentals: Readonly<Record<Transcendental, Function>> = {
+export const transcendentals: Readonly<Record<Transcendental, Definition>> = {
   fsin: {
+    isAngle: true,
     operands: 1,
     leaves: 1,
     compute: ofAngle(
@@ -52,6 +59,7 @@ export const transcendentals: Readonly<Record<Transcendental, Function>> = {
     ),
   },
   fcos: {
+    isAngle: true,
     operands: 1,
     leaves: 1,
     compute: ofAngle(
@@ -60,6 +68,7 @@ export const transcendentals: Readonly<Record<Transcendental, Function>> = {
     ),
   },
   fsincos: {
+    isAngle: true,
     operands: 1,
     leaves: 2,
     compute: ofAngle(
@@ -71,6 +80,7 @@ export const transcendentals: Readonly<Record<Transcendental, Function>> = {
     ),
   },
   fptan: {
+    isAngle: true,
     operands: 1,
     leaves: 2,
     compute: ofAngle(
@@ -80,40 +90,49 @@ export const transcendentals: Readonly<Record<Transcendental, Function>> = {
   },
 
   f2xm1: {
+    isAngle: false,
     operands: 1,
     leaves: 1,
     compute: (env, target, top) => {
       if (top.kind === 'zero') return [top];
       if (top.kind === 'infinity') return [top.sign === 0 ? top : float.finite(1, 1n, 0)];
-      const isOne = float.compare({ ...top, sign: 0 }, ONE) === 0;
-      if (isOne) return [top.sign === 0 ? ONE : float.finite(1, 1n, -1)];
-      // Beyond 1 the result is undefined; processors leave the operand as it is.
-      if (float.leadingExponent(top) >= 0) return [top];
-      return [float.round(env, target, float.exp2Minus1(top))];
+      if (float.leadingExponent(top) < 0) return [float.round(env, target, float.exp2Minus1(top))];
+      // Even what is exact counts as inexact: 1 comes out as a little less than itself.
+      env.flags |= float.INEXACT;
+      if (float.compare(top, ONE) === 0) return [float.round(env, target, ALMOST_ONE)];
+      if (float.compare(top, MINUS_ONE) === 0) return [float.finite(1, 1n, -1)];
+      // Beyond 1 the result is undefined: the operand stays.
+      return [top];
     },
   },
 
   fpatan: {
+    isAngle: false,
     operands: 2,
     leaves: 1,
     compute: (env, target, x, y) => [arcTangent(env, target, y, x)],
   },
 
   fyl2x: {
+    isAngle: false,
     operands: 2,
     leaves: 1,
     compute: (env, target, x, y) => [timesLogarithm(env, target, y, x)],
   },
 
   fyl2xp1: {
+    isAngle: false,
     operands: 2,
     leaves: 1,
     compute: (env, target, x, y) => {
       if (x.kind === 'finite') {
-        // Beyond ±(1 - √½) the result is undefined; here it goes on to be the logarithm, as far as there is one.
-        const sum = float.leadingExponent(x) < -1 ? undefined : float.exactSum(x, ONE, 128);
-        if (float.leadingExponent(x) < -1) return [product(env, target, y, float.log2Of1Plus(x), x.sign)];
-        return [timesLogarithm(env, target, y, sum ?? float.zero(0))];
+        if (float.leadingExponent(x) < -1) return [product(env, target, y, float.log2Of1Plus(x))];
+        // Beyond ±(1 - √½) the result is undefined: it is still the logarithm, as long as there is one, and else x.
+        const sum = float.exactSum(x, ONE, 128);
+        if (sum?.sign === 0) return [timesLogarithm(env, target, y, sum)];
+        if (y.kind !== 'finite') return [{ ...y, sign: (1 - y.sign) as float.Sign }];
+        env.flags |= float.INEXACT;
+        return [x];
       }
       if (x.kind === 'zero')
         return [y.kind === 'infinity' ? invalid(env) : float.zero((x.sign ^ y.sign) as float.Sign)];
@@ -123,15 +142,18 @@ export const transcendentals: Readonly<Record<Transcendental, Function>> = {
   },
 };
 
-/** y times a logarithm that is not 0, of this sign. */
+/** y times a logarithm that is not 0. */
 function product(
   env: float.Environment,
   target: float.Target,
   y: float.Real,
   logarithm: float.Finite,
-  sign: float.Sign,
 ): float.Real | float.Nan {
-  return float.multiply(env, target, y, { ...logarithm, sign });
+  const result = float.multiply(env, target, y, logarithm);
+  // No logarithm counts as exact, not even that of a power of two.
+  if (y.kind === 'finite') env.flags |= float.INEXACT;
+  if (result.kind === 'finite' && float.leadingExponent(result) < target.minExponent) env.flags |= float.UNDERFLOW;
+  return result;
 }
 
 function timesLogarithm(
@@ -150,7 +172,7 @@ function timesLogarithm(
   if (x.kind === 'infinity') return y.kind === 'zero' ? invalid(env) : float.infinity(y.sign);
   const logarithm = float.log2(x);
   if (logarithm === undefined) return y.kind === 'infinity' ? invalid(env) : float.zero(y.sign);
-  return product(env, target, y, logarithm, logarithm.sign);
+  return product(env, target, y, logarithm);
 }
 
 /** The angle of the point (x, y): all the cases with zeros and infinities are directions, too. */
