@@ -120,7 +120,7 @@ export const LINUX_OOPS_FORMATS: readonly Format[] = [
     name: 'cut here',
     origin: 'linux',
     hint: '[ cut here ]',
-    pattern: /-{4,}\[ cut here \]-{4,}/,
+    pattern: /----\[ cut here \]----/,
     stage: undefined,
     role: 'cut',
     read: () => ({}),
@@ -212,7 +212,7 @@ export const LINUX_OOPS_FORMATS: readonly Format[] = [
     name: 'corrupted page table',
     origin: 'linux',
     hint: ': Corrupted page table at address ',
-    pattern: new RegExp(String.raw`(\S+): Corrupted page table at address ${SHORT_ADDRESS}`),
+    pattern: new RegExp(String.raw`(\S{1,16}): Corrupted page table at address ${SHORT_ADDRESS}`),
     stage: 0,
     role: 'begins',
     read: (m) => ({
