@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { X86_EXC_GP, X86_EXC_MF, X86_EXC_NM, X86_EXC_PF, X86_EXC_SS } from '../../src/abi/exceptions.js';
 import { CS, DS, RBX, RSI, SS } from '../../src/abi/registers.js';
 import { F64, F80, INEXACT, pack, type Real, unpack } from '../../src/isa/softfloat/index.js';
-import { type TestMachine, testMachine } from './machine.js';
+import { type TestMachine, type TestMachineOptions, testMachine } from './machine.js';
 
 const CODE = 0x5000_0100n;
 const DATA = 0x6000_0000n;
@@ -20,8 +20,8 @@ const bits64 = (value: number): bigint => {
 const extended = (value: number): bigint => pack(F80, unpack(F64, bits64(value)) as Real);
 
 /** Two writable pages of data, a gap, a read-only page; code that runs from CODE; registers 1, 2, … from ST(0) on. */
-function machineFor(code: string, depth = 8): TestMachine {
-  const machine = testMachine();
+function machineFor(code: string, depth = 8, options: TestMachineOptions = {}): TestMachine {
+  const machine = testMachine(options);
   machine.map(CODE & ~0xfffn);
   machine.map(DATA, { executable: false });
   machine.map(DATA + 0x1000n, { executable: false });
@@ -191,4 +191,17 @@ test('FRSTOR brings back what FNSAVE took, counted from the new top', () => {
   const before = machine.vcpu.x87;
   machine.run(2);
   expect(machine.vcpu.x87).toEqual(before);
+});
+
+test('a wrong path computes, and leaves nothing of it', () => {
+  const code = 'mov ecx, 64\nnext: fadd st(0), st(1)\nfxch st(0), st(2)\nfst qword [rbx]\ndec ecx\njnz next\nsyscall';
+  const plain = machineFor(code);
+  const speculating = machineFor(code, 8, {
+    predictsBranches: true,
+    staleness: { refill: { kind: 'wrong-path', instructions: 64 } },
+  });
+  for (const machine of [plain, speculating]) expect(machine.run(10_000).reason).toBe('syscall');
+  expect(speculating.engine.counters.wrongPaths).toBeGreaterThan(0);
+  expect(speculating.vcpu.x87).toEqual(plain.vcpu.x87);
+  expect(speculating.peek64(DATA + 0x40n)).toBe(plain.peek64(DATA + 0x40n));
 });
