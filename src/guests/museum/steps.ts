@@ -72,3 +72,20 @@ export const onFaultGoTo = (label: string): string => `
  */
 export const onFaultCall = (name: string): string => `
       mov qword ptr [fault_hook], ${name}`;
+
+export const copyPage = (to: string, from: string): string => `
+      mov rdi, ${to}
+      mov rsi, ${from}
+      mov ecx, ${PAGE_BYTES / 8}
+      rep movsq`;
+
+/** `table`, a page, becomes the L1 of a region: 0 is the window, 1 what lies behind it at next_region. */
+export const hook = (region: number, table: string): string => `
+      mov edi, ${region}
+      mov rsi, ${table}
+      call hook_table`;
+
+/** The region has no L1 any more; no flush. */
+export const unhook = (region: number): string => `
+      mov edi, ${region}
+      call unhook_table`;
