@@ -43,8 +43,8 @@ export interface Exhibit {
   readonly story: string;
   /** What to see in the run of `before`, and why the benches differ. */
   readonly see: string;
-  /** What `before` has to say of itself when it went wrong: "read the old frame". */
-  readonly wrong: string;
+  /** What `before` says when it sees what is wrong: "read the old frame". Without it, the crash is all there is. */
+  readonly wrong?: string;
   /** The benches on which `before` goes wrong. On all others it is fine, and `after` is on every one. */
   readonly goesWrongOn: readonly BenchName[];
   /** The guest registers no page-fault handler: every fault is the end of it, as early in a boot. */

@@ -3,15 +3,24 @@
 
 import type { Exhibit } from './exhibit.js';
 import { alias } from './exhibits/alias.js';
+import { batchedReclaim } from './exhibits/batched-reclaim.js';
 import { dirtyLost } from './exhibits/dirty-lost.js';
+import { flushFirst } from './exhibits/flush-first.js';
 import { forkError } from './exhibits/fork-error.js';
 import { intolerantHandler } from './exhibits/intolerant-handler.js';
+import { ksm } from './exhibits/ksm.js';
+import { linearMap } from './exhibits/linear-map.js';
+import { madviseTwice } from './exhibits/madvise-twice.js';
 import { mremap } from './exhibits/mremap.js';
 import { noFaultSection } from './exhibits/no-fault-section.js';
 import { nt4Epoch } from './exhibits/nt4-epoch.js';
+import { numaMigrate } from './exhibits/numa-migrate.js';
 import { pfnmap } from './exhibits/pfnmap.js';
+import { pmdUnshare } from './exhibits/pmd-unshare.js';
 import { recycledTables } from './exhibits/recycled-tables.js';
 import { remap } from './exhibits/remap.js';
+import { tableFreedEarly } from './exhibits/table-freed-early.js';
+import { uffdWp } from './exhibits/uffd-wp.js';
 import { unmapReuse } from './exhibits/unmap-reuse.js';
 
 export { BENCHES, type BenchName, BUILDS, type BugClass, type Build, type Exhibit } from './exhibit.js';
@@ -25,9 +34,18 @@ export const MUSEUM: readonly Exhibit[] = [
   alias,
   remap,
   forkError,
+  uffdWp,
   unmapReuse,
   mremap,
   pfnmap,
+  numaMigrate,
+  batchedReclaim,
+  madviseTwice,
+  ksm,
+  flushFirst,
+  pmdUnshare,
+  tableFreedEarly,
+  linearMap,
   nt4Epoch,
   dirtyLost,
 ];

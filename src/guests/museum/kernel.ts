@@ -31,8 +31,12 @@ const END = START_KERNEL_MAP + 0x18_0000n;
 const KERNEL_L4_SLOT = 511;
 const KERNEL_L3_SLOT = 510;
 const WINDOW_SLOT = 128;
+/** L2 slot 130, if it leads to the L2 itself: there the L1 tables can be read, one page each. */
+const LINEAR_SLOT = 130;
 const REGION_BYTES = 0x20_0000n;
+const LINEAR_MAP = START_KERNEL_MAP + BigInt(LINEAR_SLOT) * REGION_BYTES;
 const TABLE_RIGHTS = 0x67;
+const LINEAR_RIGHTS = 0x65;
 const STACK_BYTES = 8192;
 
 /** What a guest prints when it has come to its end, and when it has seen that something is wrong (before what it is). */
@@ -45,6 +49,8 @@ export function museumImage(exhibit: Exhibit, build: Build): GuestImage {
   pv.nameHypercalls(asm, HYPERCALL_PAGE);
   asm.constant('window', START_KERNEL_MAP + BigInt(WINDOW_SLOT) * REGION_BYTES);
   asm.constant('next_region', START_KERNEL_MAP + BigInt(WINDOW_SLOT + 1) * REGION_BYTES);
+  asm.constant('linear_map', LINEAR_MAP);
+  asm.constant('linear_entry', LINEAR_MAP + BigInt((WINDOW_SLOT + 1) * PAGE_BYTES));
   asm.section('.text', { address: TEXT });
   start(asm, exhibit);
   asm.define('exhibit', () => asm.code(`${exhibit.main(build)}\n      ret`));
@@ -207,6 +213,19 @@ function mapping(asm: Assembler): void {
       jmp set_entry
     `),
   );
+  // The L2 becomes one of its own L1s, read-only: a linear page table.
+  asm.define('open_linear_map', () =>
+    asm.code(`
+      mov rdi, [kernel_l2]
+      call virt_to_mfn
+      shl rax, 12
+      or rax, ${LINEAR_RIGHTS}
+      mov rdi, [kernel_l2]
+      mov esi, ${LINEAR_SLOT}
+      mov rdx, rax
+      jmp set_entry
+    `),
+  );
   asm.define('open_window', () =>
     asm.code(`
       mov rax, [xen_start_info]
@@ -278,11 +297,12 @@ function faults(asm: Assembler): void {
 
 function data(asm: Assembler, exhibit: Exhibit): void {
   pv.text(asm, 'text_fine', `${FINE}\r\n`);
-  pv.text(asm, 'text_wrong', `${WRONG}${exhibit.wrong}\r\n`);
+  pv.text(asm, 'text_wrong', `${WRONG}${exhibit.wrong ?? 'what cannot be'}\r\n`);
   asm.align(8);
   pv.startInfoVariable(asm);
   for (const name of ['kernel_l4', 'kernel_l2']) asm.define(name, () => asm.zero(8));
   asm.define('mmuext_command', () => asm.zero(mmuOps.MMUEXT_OP_BYTES));
+  asm.define('multicall_entries', () => asm.zero(2 * mmuOps.MULTICALL_ENTRY_BYTES));
   asm.define('mmu_request', () => asm.zero(mmuOps.MMU_UPDATE_BYTES));
   for (const name of VARIABLES) asm.define(name, () => asm.zero(8));
   pv.consoleData(asm);

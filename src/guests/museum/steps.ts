@@ -89,3 +89,25 @@ export const hook = (region: number, table: string): string => `
 export const unhook = (region: number): string => `
       mov edi, ${region}
       call unhook_table`;
+
+/** A hypercall of a multicall: its number, then its arguments: numbers, labels or registers. */
+export type Call = readonly [number: number, ...args: readonly (number | string)[]];
+
+/** Sends two hypercalls in one. */
+export const multicall = (...calls: readonly [Call, Call]): string => `${calls
+  .map(([number, ...args], i) => {
+    const entry = `multicall_entries + ${i * mmuOps.MULTICALL_ENTRY_BYTES}`;
+    const words = args.map(
+      (arg, n) => `
+      mov qword ptr [${entry} + ${mmuOps.MULTICALL_args + 8 * n}], ${arg}`,
+    );
+    return `
+      mov qword ptr [${entry} + ${mmuOps.MULTICALL_op}], ${number}${words.join('')}`;
+  })
+  .join('')}
+      mov rdi, multicall_entries
+      mov esi, 2
+      call hypercall_multicall
+      mov rax, [multicall_entries + ${mmuOps.MULTICALL_result}]
+      or rax, [multicall_entries + ${mmuOps.MULTICALL_ENTRY_BYTES + mmuOps.MULTICALL_result}]
+      jnz bug`;

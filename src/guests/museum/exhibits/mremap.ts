@@ -14,7 +14,7 @@ export const mremap: Exhibit = {
   story:
     'mremap moved page-table entries to their new place, let go of the lock, and flushed the old addresses afterwards. Between, ' +
     'ftruncate on another CPU found the pages at their new addresses, unmapped and flushed those, and freed the frames; a thread ' +
-    'that still used the old address wrote into whatever was allocated next. Jann Horn of Project Zero made a root exploit of it.',
+    'that still used the old address wrote into whatever was allocated next. Jann Horn of Project Zero found it, and showed how to exploit it.',
   see: 'The page is flushed, but at the wrong one of its addresses.',
   wrong: "wrote into the frame's next owner",
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],

@@ -13,8 +13,8 @@ export const noFaultSection: Exhibit = {
   catalogue: [6],
   story:
     'To save a flush, FreeBSD left the old entry in place when it made a page writable: the worst that comes of it is one fault, ' +
-    'and its handler finds that all is well. But parts of the kernel (vn_io_fault) touch user pages with page faults forbidden, ' +
-    'having checked before that they are mapped. There the harmless fault was an error. AMD CPUs walk again and never fault.',
+    'and its handler finds that all is well. But parts of the kernel touch pages with page faults forbidden, having ' +
+    'made sure before that they are mapped. There the harmless fault was an error. AMD CPUs walk again and never fault.',
   see: 'The store faults although the entry in memory allows it, as the guest just made sure.',
   wrong: 'a page fault where none may be',
   goesWrongOn: ['today', 'xen-4.1', 'worst'],

@@ -17,7 +17,7 @@ export const nt4Epoch: Exhibit = {
   story:
     'NT 4.0 freed system pages without a flush: it wrote the number of flushes so far into the dead entry, and whoever used the ' +
     'entry again compared it with the count of then. Equal: no flush since, so flush now. The count has 32 bits, the note 20. Once ' +
-    'a machine had flushed 1,048,576 times, which took days, the two were never equal again; entries were used again unflushed, and ' +
+    'a machine had flushed 1,048,576 times, the two were never equal again; entries were used again unflushed, and ' +
     'data was corrupted. The guest here begins with that count.',
   see: 'The comparison says that a flush has come since. None has.',
   wrong: 'read what the page before held',

@@ -22,7 +22,7 @@ export const recycledTables: Exhibit = {
   year: '2013',
   system: 'Linux 3.x on Xen',
   bugClass: 'L',
-  source: 'Linux commit b22227944b8f, "xen/boot: ... UVMF_INVLPG"; Oracle ELSA-2013-2513',
+  source: 'Linux commit b22227944b8f; Oracle ELSA-2013-2513',
   catalogue: [1],
   story:
     'Once on tables of its own, the kernel recycled the pages in which Xen had built the first ones: read-only became writable, ' +
@@ -30,7 +30,6 @@ export const recycledTables: Exhibit = {
     'This is the crash of paravane demo, cut down to two tables side by side: clearing the first one, the CPU speculates into ' +
     'the second and loads its read-only translation just before it is made writable.',
   see: 'Xen 4.1 and 4.17 flush when the first page changes its type, and then think that the second needs no flush. A CPU that walks again for rights (amd) never notices.',
-  wrong: '',
   handlesNoFaults: true,
   goesWrongOn: ['today', 'xen-4.1', 'worst'],
   main: (build) => `

@@ -13,8 +13,8 @@ export const remap: Exhibit = {
   catalogue: [9],
   story:
     'The virtual machine manager of Windows 9x moved a mapping from one frame to another and went on through the new one with ' +
-    'no invalidation between. For twenty years it ran: CPUs of the time looked whether a page walk had been overtaken by a store. ' +
-    'AMD Zen 2 and Intel of the 11th generation no longer do, and Windows 98 dies on them in its first seconds.',
+    'no invalidation between. For twenty years it ran: most CPUs noticed when a store overtook a page walk. ' +
+    'AMD Zen 2 and Intel of the 11th generation no longer do, and there Windows 98 needs a patch.',
   see: 'The read after the change still gives what the old frame holds. Only a TLB that is never stale, or a Xen that flushes at each hypercall (XPTI), hides it.',
   wrong: 'read the old frame',
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
