@@ -10,7 +10,7 @@
 
 import { FS, GPR_NAMES, GS, SEGMENT_NAMES } from '../abi/registers.js';
 import { addDomU, ConsoleBackend, Store, XenstoreBackend } from '../backends/index.js';
-import { PAGE_BYTES, vaddr } from '../base/addresses.js';
+import { PAGE_BYTES, vaddr, vaddrToVpn } from '../base/addresses.js';
 import { channel } from '../base/events.js';
 import { invariant } from '../base/failures.js';
 import { hex, hex64 } from '../base/hex.js';
@@ -27,6 +27,7 @@ import {
   MachineMemory,
 } from '../memory/index.js';
 import { Mmu, type MmuEvent, PageTables } from '../mmu/index.js';
+import { type Finding, Sanitizer } from '../sanitizer/index.js';
 import { elfSymbols, SymbolTable } from '../symbols/index.js';
 import {
   type Domain,
@@ -42,6 +43,7 @@ import { framesOf, type MachineConfig } from './config.js';
 import { hardwareCpuid } from './cpuid.js';
 import { evidenceOf } from './evidence.js';
 import { TranslationHistory } from './history.js';
+import { witness } from './witness.js';
 
 /** The frames that Xen keeps for itself come from here. */
 const XEN_FIRST_MFN = 0x1000;
@@ -96,6 +98,7 @@ export class Machine {
   readonly #console: ConsoleBackend;
   readonly #xenstore: XenstoreBackend;
   readonly #history: TranslationHistory;
+  readonly #sanitizer: Sanitizer | undefined;
   readonly #hypercalls = new Map<number, number>();
   readonly #output = channel<Uint8Array>();
   /** When dom0 next looks at its rings unasked, and when chance next has its way, in retired instructions. */
@@ -148,6 +151,7 @@ export class Machine {
     this.#vcpu = this.#domain.initialVcpu;
     // From here on only: what building the domain changed is no part of the guest's history.
     this.#history = new TranslationHistory(events, () => this.#cpu.rip);
+    this.#sanitizer = config.sanitize === true ? this.#watchTranslations(memory, tables) : undefined;
     this.#hypervisor.events.subscribe((event) => {
       if (event.kind === 'hypercall') this.#hypercalls.set(event.number, (this.#hypercalls.get(event.number) ?? 0) + 1);
     });
@@ -177,6 +181,14 @@ export class Machine {
     const walk = this.ended?.report?.walk;
     const use = walk && this.#history.staleUse(this.#vcpu.id, vaddr(walk.vaddr));
     return use && evidenceOf(use, (address) => this.#nameOf(address));
+  }
+
+  /**
+   * What the sanitizer has found so far, worst first: each use of a translation that should have been flushed. Empty when
+   * the configuration did not ask for it.
+   */
+  get findings(): readonly Finding[] {
+    return this.#sanitizer?.findings ?? [];
   }
 
   /** The vCPU's registers as names and texts, for people. */
@@ -232,6 +244,7 @@ export class Machine {
       if (this.retired >= until || stop()) return 'stopped';
       this.#handle(this.#engine.run(this.#cpu, this.#budget(until)));
     }
+    this.#tellSanitizer();
     return 'ended';
   }
 
@@ -291,6 +304,24 @@ export class Machine {
         return systemRegisters(vcpu());
       },
     };
+  }
+
+  #watchTranslations(memory: MachineMemory, tables: PageTables): Sanitizer {
+    const vcpus = new Map([[this.#mmu.vcpu, this.#vcpu]]);
+    const { symbols } = this;
+    const running = (): number => this.#mmu.vcpu;
+    const sanitizer = new Sanitizer(witness({ memory, hypervisor: this.#hypervisor, symbols, vcpus, running }));
+    sanitizer.addVcpu(this.#mmu.vcpu, this.#mmu.root);
+    tables.events.subscribe((event) => sanitizer.heard(event));
+    tables.watcher = sanitizer;
+    return sanitizer;
+  }
+
+  /** A domain that crashed died of its last page fault, if of any. */
+  #tellSanitizer(): void {
+    if (this.ended?.reason !== 'crash') return;
+    const address = this.ended.report?.walk?.vaddr;
+    this.#sanitizer?.guestDied(this.#mmu.vcpu, address === undefined ? undefined : vaddrToVpn(vaddr(address)));
   }
 
   #startConsole(memory: MachineMemory, image: BuiltDomain): ConsoleBackend {
