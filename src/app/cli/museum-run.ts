@@ -47,10 +47,20 @@ export function benchPolicies(name: BenchName): Policies {
 
 export const benchAsOptions = (name: BenchName): string => policiesAsOptions(benchPolicies(name));
 
+const kernels = new Map<string, Uint8Array>();
+
+/** An exhibit's kernel as an ELF file's bytes; assembled once. */
+function kernelOf(exhibit: Exhibit, build: Build): Uint8Array {
+  const name = `${exhibit.name} ${build}`;
+  const bytes = kernels.get(name) ?? guestElf(museumImage(exhibit, build));
+  kernels.set(name, bytes);
+  return bytes;
+}
+
 /** The machine that an exhibit runs on. */
 export function exhibitConfig(exhibit: Exhibit, build: Build, policies: Policies): MachineConfig {
   return {
-    kernel: guestElf(museumImage(exhibit, build)),
+    kernel: kernelOf(exhibit, build),
     commandLine: '',
     pages: MUSEUM_PAGES,
     staleness: policies.staleness,

@@ -30,6 +30,7 @@ const CLASSES: Readonly<Record<Exhibit['bugClass'], string>> = {
   B: 'put off, or out of order',
   G: 'global entries',
   Y: 'lazy scheme',
+  Z: 'size mistaken',
   D: 'accessed and dirty bits',
 };
 

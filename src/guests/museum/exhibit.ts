@@ -6,9 +6,9 @@
  * L rights were raised, and the old ones faulted · T rights were lowered, or another frame mapped, and the old translation was
  * used · F a frame was used again while a stale translation led to it · S a page table was, by way of the paging-structure caches ·
  * B several changes were put off, or done in the wrong order · G global entries outlived a load of CR3 · Y a lazy scheme forgot
- * a flush · D an accessed or dirty bit was lost.
+ * a flush · Z a size was taken for another · D an accessed or dirty bit was lost.
  */
-export type BugClass = 'L' | 'T' | 'F' | 'S' | 'B' | 'G' | 'Y' | 'D';
+export type BugClass = 'L' | 'T' | 'F' | 'S' | 'B' | 'G' | 'Y' | 'Z' | 'D';
 
 /** With the bug, and with it mended. */
 export type Build = 'before' | 'after';
@@ -49,6 +49,8 @@ export interface Exhibit {
   readonly goesWrongOn: readonly BenchName[];
   /** The guest registers no page-fault handler: every fault is the end of it, as early in a boot. */
   readonly handlesNoFaults?: true;
+  /** The guest has programs (programs.ts). */
+  readonly runsPrograms?: true;
   /** The guest, in assembly (steps.ts); by its end all was well, or it has gone to `wrong`. */
   main(build: Build): string;
   /** Functions and variables that `main` needs beside those of the kernel. */

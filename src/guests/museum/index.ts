@@ -19,9 +19,14 @@ import { pfnmap } from './exhibits/pfnmap.js';
 import { pmdUnshare } from './exhibits/pmd-unshare.js';
 import { recycledTables } from './exhibits/recycled-tables.js';
 import { remap } from './exhibits/remap.js';
+import { staleStamp } from './exhibits/stale-stamp.js';
+import { superpageFlush } from './exhibits/superpage-flush.js';
 import { tableFreedEarly } from './exhibits/table-freed-early.js';
 import { uffdWp } from './exhibits/uffd-wp.js';
 import { unmapReuse } from './exhibits/unmap-reuse.js';
+import { userGlobal } from './exhibits/user-global.js';
+import { userSpaceSwitch } from './exhibits/user-space-switch.js';
+import { wrongCondition } from './exhibits/wrong-condition.js';
 
 export { BENCHES, type BenchName, BUILDS, type BugClass, type Build, type Exhibit } from './exhibit.js';
 export { FINE, MUSEUM_PAGES, museumImage, WRONG } from './kernel.js';
@@ -35,6 +40,7 @@ export const MUSEUM: readonly Exhibit[] = [
   remap,
   forkError,
   uffdWp,
+  wrongCondition,
   unmapReuse,
   mremap,
   pfnmap,
@@ -46,6 +52,10 @@ export const MUSEUM: readonly Exhibit[] = [
   pmdUnshare,
   tableFreedEarly,
   linearMap,
+  userGlobal,
+  userSpaceSwitch,
+  superpageFlush,
   nt4Epoch,
+  staleStamp,
   dirtyLost,
 ];

@@ -4,7 +4,7 @@
 //   START_KERNEL_MAP + 1 MiB   text, then the hypercall page, data, pages and tables, stack
 //   window                     L2 slot 128 of the same L3: 2 MiB through window_table
 //
-// Every function keeps rbx, rbp and r12 to r15. Leaves out: event channels (they stay masked), programs (user.ts).
+// Every function keeps rbx, rbp and r12 to r15. Leaves out: event channels (they stay masked). For programs see programs.ts.
 
 import { X86_EXC_PF } from '../../abi/exceptions.js';
 import * as mmuOps from '../../abi/mmu-ops.js';
@@ -16,6 +16,7 @@ import type { GuestImage } from '../image.js';
 import * as pv from '../pv-runtime.js';
 import { START_KERNEL_MAP } from '../pv-runtime.js';
 import type { Build, Exhibit } from './exhibit.js';
+import { programData, programPages, programs } from './programs.js';
 import { RO, UVMF_INVLPG } from './steps.js';
 
 /** What a machine needs to run an exhibit: 4 MiB, all of it mapped by Xen's tables. */
@@ -57,6 +58,7 @@ export function museumImage(exhibit: Exhibit, build: Build): GuestImage {
   if (exhibit.parts !== undefined) asm.code(exhibit.parts);
   mapping(asm);
   if (!exhibit.handlesNoFaults) faults(asm);
+  if (exhibit.runsPrograms) programs(asm);
   pv.virtToMfn(asm);
   pv.machineToVirt(asm);
   pv.bug(asm);
@@ -67,6 +69,7 @@ export function museumImage(exhibit: Exhibit, build: Build): GuestImage {
   asm.section('.data.pages', { address: PAGES });
   for (const name of PAGE_NAMES) asm.define(name, () => asm.zero(PAGE_BYTES));
   asm.define('stack', () => asm.zero(STACK_BYTES));
+  if (exhibit.runsPrograms) programPages(asm);
   const { sections, symbols } = asm.assemble();
   return {
     name: `${exhibit.name} (${build})`,
@@ -90,6 +93,7 @@ function start(asm: Assembler, exhibit: Exhibit): void {
       mov [xen_start_info], rsi
       call open_window
       ${exhibit.handlesNoFaults ? '' : 'call take_faults'}
+      ${exhibit.runsPrograms ? 'call take_system_calls' : ''}
       call exhibit
       mov rdi, text_fine
       jmp finish
@@ -306,6 +310,7 @@ function data(asm: Assembler, exhibit: Exhibit): void {
   asm.define('mmu_request', () => asm.zero(mmuOps.MMU_UPDATE_BYTES));
   for (const name of VARIABLES) asm.define(name, () => asm.zero(8));
   pv.consoleData(asm);
+  if (exhibit.runsPrograms) programData(asm);
   if (exhibit.handlesNoFaults) return;
   pv.text(asm, 'text_fault', 'museum: unexpected page fault\r\n');
   asm.align(8);

@@ -22,7 +22,8 @@ export const recycledTables: Exhibit = {
   year: '2013',
   system: 'Linux 3.x on Xen',
   bugClass: 'L',
-  source: 'Linux commit b22227944b8f; Oracle ELSA-2013-2513',
+  source:
+    'Linux commit b22227944b8f, "xen/mmu: On early bootup, flush the TLB when changing RO->RW bits Xen provided pagetables"',
   catalogue: [1],
   story:
     'Once on tables of its own, the kernel recycled the pages in which Xen had built the first ones: read-only became writable, ' +
