@@ -9,6 +9,8 @@ import type { InvalidateScope } from '../mmu/events.js';
 import type { Change } from './finding.js';
 
 const ROOTS_KEPT = 32;
+/** Drops of the paging-structure caches, above which one looks for those that no root kept is as old as. */
+const DROPS_KEPT = 4096;
 const LEVELS: readonly Level[] = [1, 2, 3, 4];
 const PAGES_PER_REGION: readonly number[] = [0, 1, 512, 512 ** 2, 512 ** 3];
 
@@ -50,7 +52,9 @@ export class CpuMemory {
     if (scope.kind === 'all') this.#flushAll(moment);
     else if (scope.kind === 'non-global') {
       this.#nonGlobalAt = moment;
-      note(this.#tablesAt, moment, lastStore);
+      // Noted always: a root that is left ends here, and what was read through it with it.
+      this.#tablesAt.push(moment);
+      if (this.#tablesAt.length > DROPS_KEPT) this.#forgetDrops();
     } else {
       for (const level of LEVELS) this.#pageAt.get(level)?.set(regionOf(scope.page, level), moment);
       if (scope.kind === 'page') note(this.#tablesAt, moment, lastStore);
@@ -73,6 +77,11 @@ export class CpuMemory {
     return (this.#roots.at(-1) as Root).table;
   }
 
+  /** When all paging-structure caches were last dropped. */
+  get tablesDroppedAt(): number {
+    return this.#tablesAt.at(-1) ?? this.allAt;
+  }
+
   /** Whether a translation of this page, of a leaf of this level, loaded at this moment may still be held. */
   mayHold(page: Vpn, level: Level, global: boolean, loaded: number): boolean {
     const dropped = this.#pageAt.get(level)?.get(regionOf(page, level)) ?? 0;
@@ -83,6 +92,11 @@ export class CpuMemory {
   nextTableDrop(page: Vpn, level: Level, moment: number): number {
     const path = this.#pathAt.get(`${level} ${regionOf(page, level)}`);
     return Math.min(firstAfter(this.#tablesAt, moment), path ? firstAfter(path, moment) : Number.POSITIVE_INFINITY);
+  }
+
+  #forgetDrops(): void {
+    const oldest = (this.#roots[0] as Root).from;
+    this.#tablesAt = this.#tablesAt.filter((drop) => drop > oldest).slice(-DROPS_KEPT / 2);
   }
 
   #flushAll(moment: number): void {

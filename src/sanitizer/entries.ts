@@ -5,7 +5,7 @@
 // Left out: of an entry that changes often between two full flushes only the newest PAST_KEPT versions are kept.
 
 import { entryFrame, type Level, PTE_A, PTE_D, PTE_P, PTE_PS } from '../abi/paging.js';
-import { type Maddr, type Mfn, maddr, mfn, mfnToMaddr, PAGE_BYTES } from '../base/addresses.js';
+import { type Maddr, type Mfn, maddr, maddrToMfn, mfn, mfnToMaddr, PAGE_BYTES } from '../base/addresses.js';
 import type { Change } from './finding.js';
 
 const PAST_KEPT = 16;
@@ -35,6 +35,10 @@ interface Entry {
 
 export class EntryHistory {
   readonly #entries = new Map<Maddr, Entry>();
+  /** Tables that left the tree, and when. */
+  readonly #left = new Map<Mfn, number>();
+  /** Those of them that a CPU may still remember the way to. */
+  readonly #sampled = new Set<Mfn>();
   readonly #read: ReadEntry;
 
   constructor(read: ReadEntry) {
@@ -48,13 +52,15 @@ export class EntryHistory {
 
   /** A store, as event `moment`. */
   stored(address: Maddr, before: bigint, after: bigint, moment: number, change: Change | undefined): void {
-    let entry = this.#entries.get(address);
-    if (!entry) {
-      entry = { past: [], last: before, since: 0 };
-      this.#entries.set(address, entry);
+    const entry = this.#entryAt(address) ?? { past: [], last: before, since: 0 };
+    this.#entries.set(address, entry);
+    if ((before | AD) !== (entry.last | AD)) {
+      // It came there while the frame was no table, and counts from now on at the latest.
+      entry.past.push({ value: entry.last, from: entry.since, to: moment - 1, endedBy: undefined });
+      entry.since = moment - 1;
     }
     entry.past.push({ value: before, from: entry.since, to: moment, endedBy: change });
-    if (entry.past.length > PAST_KEPT) entry.past.shift();
+    if (entry.past.length > PAST_KEPT) entry.past.splice(0, entry.past.length - PAST_KEPT);
     entry.last = after;
     entry.since = moment;
   }
@@ -66,13 +72,15 @@ export class EntryHistory {
   }
 
   /**
-   * A table has left the tree: what it says now is kept, for its frame may get other contents that no event tells of.
-   * `level` is the table's own; tables below it are kept likewise, up to a number.
+   * A table has left the tree, by event `moment`: what it says now is kept, for its frame may get other contents that no event
+   * tells of. `level` is the table's own; tables below it are kept likewise, up to a number.
    */
-  tableLeft(table: Mfn, level: Level): void {
+  tableLeft(table: Mfn, level: Level, moment: number): void {
     let budget = TABLES_COPIED;
     const keep = (frame: Mfn, at: Level): void => {
-      if (budget-- <= 0) return;
+      if (budget-- <= 0 || this.#left.has(frame)) return;
+      this.#left.set(frame, moment);
+      this.#sampled.add(frame);
       const base = mfnToMaddr(frame);
       for (let offset = 0; offset < PAGE_BYTES; offset += ENTRY_BYTES) {
         const address = maddr(base + offset);
@@ -86,10 +94,40 @@ export class EntryHistory {
     keep(table, level);
   }
 
+  /**
+   * Looks, at this moment, what the frames of tables that have left say by now: a CPU that remembers the way there takes it for
+   * entries. To be called before each drop of such memories; `dropped` is when the last CPU had its last.
+   */
+  sample(moment: number, dropped: number): void {
+    for (const frame of this.#sampled) {
+      if ((this.#left.get(frame) ?? 0) < dropped) {
+        this.#sampled.delete(frame);
+        continue;
+      }
+      for (let offset = 0; offset < PAGE_BYTES; offset += ENTRY_BYTES) {
+        const address = maddr(mfnToMaddr(frame) + offset);
+        const value = this.#read(address);
+        const entry = this.#entryAt(address);
+        if (value === undefined || !entry || (value | AD) === (entry.last | AD)) continue;
+        this.#entries.set(address, entry);
+        entry.past.push({ value: entry.last, from: entry.since, to: moment, endedBy: undefined });
+        entry.last = value;
+        entry.since = moment;
+      }
+    }
+  }
+
+  /** What is known of an entry's past. Of a table that has left, all but the entries kept were absent. */
+  #entryAt(address: Maddr): Entry | undefined {
+    const entry = this.#entries.get(address);
+    if (entry) return entry;
+    return this.#left.has(maddrToMfn(address)) ? { past: [], last: 0n, since: 0 } : undefined;
+  }
+
   /** All versions that the entry may be remembered by at moment `now`; the last is what memory says. */
   versions(address: Maddr, now: number): readonly Version[] {
     const value = this.#read(address);
-    const entry = this.#entries.get(address);
+    const entry = this.#entryAt(address);
     const to = Number.POSITIVE_INFINITY;
     if (!entry) return value === undefined ? [] : [{ value, from: 0, to, endedBy: undefined }];
     if (value === undefined) return entry.past;
@@ -105,6 +143,7 @@ export class EntryHistory {
 
   /** Forgets what ended at this moment or before: no CPU remembers it. */
   forget(moment: number): void {
+    for (const [frame, left] of this.#left) if (left <= moment) this.#left.delete(frame);
     for (const [address, entry] of this.#entries) {
       entry.past = entry.past.filter(({ to }) => to > moment);
       if (entry.past.length === 0 && entry.since <= moment) this.#entries.delete(address);

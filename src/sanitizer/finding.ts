@@ -9,8 +9,8 @@ import type { InvalidateScope, Walk } from '../mmu/events.js';
 export const GRADES = ['fatal', 're-use', 'stale-use', 'window', 'tolerated'] as const;
 /**
  * fatal: the guest died of it, or takes a fault for which it has no handler · re-use: the frame had a new use by then ·
- * stale-use: a wrong frame, or a right that was gone · window: a flush asked for did come, after the use, and the frame
- * had no new use in between · tolerated: a spurious fault that the guest's handler copes with, or an A bit lost.
+ * stale-use: a wrong frame, or a right that was gone · window: another vCPU used it before the flush
+ * came that was asked for, and the frame had no new use in between · tolerated: a spurious fault that the guest's handler copes with, or an A bit lost.
  */
 export type Grade = (typeof GRADES)[number];
 

@@ -8,6 +8,8 @@ import { type Finding, GRADES, type Grade, type Kind } from './finding.js';
 /** One page's use of one stale translation. */
 export interface Occurrence {
   readonly vcpu: number;
+  /** The vCPU that changed the entry. */
+  readonly changedBy: number;
   readonly page: Vpn;
   readonly level: Candidate['level'];
   readonly global: boolean;
@@ -39,7 +41,10 @@ export class FindingLog {
   readonly #byTitle = new Map<string, Entry>();
   readonly #byKey = new Map<string, Occurrence>();
   readonly #entryOf = new Map<Occurrence, Entry>();
-  /** Occurrences that a flush may still turn into a window. */
+  /**
+   * Occurrences that a flush may still turn into a window: those on another vCPU than the one that made the change. On the same
+   * one the use comes after the change in program order, and the flush later than it should.
+   */
   readonly #open = new Set<Occurrence>();
 
   constructor(symbolOf: (address: bigint) => string | undefined) {
@@ -60,7 +65,7 @@ export class FindingLog {
     entry.occurrences.push(occurrence);
     this.#byKey.set(key, occurrence);
     this.#entryOf.set(occurrence, entry);
-    if (occurrence.grade === 'stale-use') this.#open.add(occurrence);
+    if (occurrence.grade === 'stale-use' && occurrence.vcpu !== occurrence.changedBy) this.#open.add(occurrence);
     return occurrence;
   }
 

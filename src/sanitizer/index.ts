@@ -1,6 +1,7 @@
 // The sanitizer: which translations may be stale, and every access that depends on it. Reading order: finding (what is
 // said), entries and cpu (what is remembered), candidates (what a CPU may hold), judge, sanitizer.
 
+export type { Candidate } from './candidates.js';
 export {
   type Answer,
   type Call,

@@ -93,6 +93,12 @@ export class Sanitizer implements TranslationWatcher {
     return this.#findings.all();
   }
 
+  /** What the vCPU may hold for a page beside what memory says, by the manual; equal ones are not told apart. Effect-free. */
+  mayHold(vcpu: number, page: Vpn): readonly Candidate[] {
+    const cpu = this.#cpus.get(vcpu);
+    return cpu ? candidatesFor(cpu, this.#entries, page, this.#moment) : [];
+  }
+
   watches(vcpu: number, page: Vpn): boolean {
     const cpu = this.#cpus.get(vcpu);
     if (!cpu || (!this.#entries.any && cpu.roots.length === 1)) return false;
@@ -150,7 +156,7 @@ export class Sanitizer implements TranslationWatcher {
     if (change) {
       this.#changes.set(change, { moment, frameUse: this.#around.frameUse(frameIn(before)) });
       if (change.level > 1 && frameIn(before) !== frameIn(after))
-        this.#entries.tableLeft(frameIn(before), (change.level - 1) as Level);
+        this.#entries.tableLeft(frameIn(before), (change.level - 1) as Level, moment);
     }
     this.#entries.stored(address, before, after, moment, change);
     if (isHeldValue(after) && frameIn(after) !== frameIn(before)) this.#mapped.set(frameIn(after), { moment, address });
@@ -207,7 +213,12 @@ export class Sanitizer implements TranslationWatcher {
       this.#changes.set(left, { moment, frameUse: undefined });
       cpu.rootIs(root, moment, this.#lastStore, left);
     }
-    if (cause !== 'accident' || this.#trustsAccidents) cpu.invalidated(scope, moment, this.#lastStore);
+    if (cause === 'accident' && !this.#trustsAccidents) return;
+    this.#entries.sample(
+      moment - 1,
+      Math.min(...[...this.#cpus.values()].map(({ tablesDroppedAt }) => tablesDroppedAt)),
+    );
+    cpu.invalidated(scope, moment, this.#lastStore);
   }
 
   // ---- uses
@@ -300,7 +311,7 @@ export class Sanitizer implements TranslationWatcher {
     const place = this.#around.place(vcpu);
     return this.#findings.add(
       key,
-      { vcpu, page, level: candidate.level, global: candidate.global, grade },
+      { vcpu, changedBy: change.place.vcpu, page, level: candidate.level, global: candidate.global, grade },
       {
         kind,
         mistake,
