@@ -13,6 +13,7 @@ import {
 import {
   type CrashReport,
   defaultHost,
+  type Finding,
   guestElf,
   Machine,
   type MachineConfig,
@@ -35,6 +36,8 @@ export interface ExhibitRun {
   readonly words: string;
   readonly instructions: number;
   readonly console: string;
+  /** What the sanitizer found. */
+  readonly findings: readonly Finding[];
   readonly report: CrashReport | undefined;
   readonly evidence: MachineEvidence | undefined;
 }
@@ -57,7 +60,7 @@ function kernelOf(exhibit: Exhibit, build: Build): Uint8Array {
   return bytes;
 }
 
-/** The machine that an exhibit runs on. */
+/** The machine that an exhibit runs on; the sanitizer watches it. */
 export function exhibitConfig(exhibit: Exhibit, build: Build, policies: Policies): MachineConfig {
   return {
     kernel: kernelOf(exhibit, build),
@@ -68,6 +71,7 @@ export function exhibitConfig(exhibit: Exhibit, build: Build, policies: Policies
     seed: policies.seed,
     host: defaultHost(policies.flush.accidental === 'xen-4.1' ? '4.1' : '4.17'),
     name: `museum-${exhibit.name}`,
+    sanitize: true,
   };
 }
 
@@ -87,6 +91,7 @@ export function runExhibit(exhibit: Exhibit, build: Build, policies: Policies): 
     words,
     instructions: machine.retired,
     console,
+    findings: machine.findings,
     report: machine.ended?.report,
     evidence: machine.evidence,
   };

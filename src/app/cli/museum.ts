@@ -4,7 +4,7 @@
 import { InputError } from '../../base/failures.js';
 import { explainReport, print, renderText, toJsonValue } from '../../crash/index.js';
 import { BENCHES, type BenchName, BUILDS, type Build, type Exhibit, MUSEUM } from '../../guests/index.js';
-import { parseFlushPolicy, parseStaleness } from '../../machine/index.js';
+import { type Finding, parseFlushPolicy, parseStaleness } from '../../machine/index.js';
 import { benchAsOptions, benchPolicies, type ExhibitRun, runExhibit } from './museum-run.js';
 import { type Policies, policiesAsOptions, policiesToJson } from './policies.js';
 import { progressLine } from './progress.js';
@@ -70,6 +70,7 @@ const exhibitToJson = (exhibit: Exhibit): object => ({
   catalogue: exhibit.catalogue,
   story: exhibit.story,
   see: exhibit.see,
+  finding: exhibit.finding,
   goesWrongOn: exhibit.goesWrongOn,
 });
 
@@ -122,6 +123,11 @@ function runToText(run: ExhibitRun, width: number, style: Style): string {
     text += `${style.bad(print(report).trimEnd())}\n\n`;
     text += renderText(explainReport(report, evidence), { width, style });
   }
+  if (run.findings.length === 0) text += `${style.dim('The sanitizer is silent.')}\n`;
+  for (const finding of run.findings) {
+    text += paragraph(`The sanitizer: ${finding.title} (${finding.grade}, ${finding.mistake}).`, width);
+    text += `  What would have removed it: ${finding.cure}\n`;
+  }
   text += run.verdict === 'fine' ? style.good('Fine') : `${style.bad('Wrong')}: ${run.words}`;
   return `${text}, after ${count(instructions)} instructions.\n`;
 }
@@ -131,6 +137,7 @@ const runToJson = (run: ExhibitRun): object => ({
   ...policiesToJson(run.policies),
   verdict: run.verdict,
   words: run.words,
+  findings: run.findings.map(findingToJson),
   instructions: run.instructions,
   console: run.console,
   crash: run.report ? print(run.report) : null,
@@ -143,7 +150,8 @@ interface Trial {
   readonly exhibit: Exhibit;
   readonly bench: BenchName;
   readonly run: ExhibitRun;
-  readonly asExpected: boolean;
+  /** What is not as the exhibit says; empty when all is. */
+  readonly complaints: readonly string[];
 }
 
 function check(exhibits: readonly Exhibit[], json: boolean, io: Io): number {
@@ -156,7 +164,7 @@ function check(exhibits: readonly Exhibit[], json: boolean, io: Io): number {
         progress.step();
       }
   progress.done();
-  const failed = trials.filter((trial) => !trial.asExpected);
+  const failed = trials.filter(({ complaints }) => complaints.length > 0);
   if (json) io.stdout.write(`${JSON.stringify(trials.map(trialToJson), null, 2)}\n`);
   else printCheck(exhibits, trials, failed, io);
   return failed.length === 0 ? 0 : 1;
@@ -165,15 +173,33 @@ function check(exhibits: readonly Exhibit[], json: boolean, io: Io): number {
 /** One build on one bench, held against what the exhibit says of itself. */
 export function tryOut(exhibit: Exhibit, build: Build, bench: BenchName): Trial {
   const run = runExhibit(exhibit, build, benchPolicies(bench));
-  const expected = build === 'before' && exhibit.goesWrongOn.includes(bench) ? 'wrong' : 'fine';
-  return { exhibit, bench, run, asExpected: run.verdict === expected };
+  const complaints: string[] = [];
+  const verdict = build === 'before' && exhibit.goesWrongOn.includes(bench) ? 'wrong' : 'fine';
+  if (run.verdict !== verdict) complaints.push(run.verdict === 'wrong' ? `went wrong: ${run.words}` : 'was fine');
+  if (build === 'after')
+    for (const finding of run.findings) {
+      if (!exhibit.copes || finding.grade !== 'tolerated') complaints.push(`false alarm: ${brief(finding)}`);
+    }
+  else if (!run.findings.some((finding) => isExpected(finding, exhibit)))
+    complaints.push(`the sanitizer found ${run.findings.map(brief).join(', ') || 'nothing'}`);
+  return { exhibit, bench, run, complaints };
 }
+
+const isExpected = (found: Finding, { finding }: Exhibit): boolean =>
+  found.kind === finding.kind && found.mistake === finding.mistake && found.grade === finding.grade;
+
+/** "stale-use: frame-replaced, no-flush". */
+const brief = ({ grade, kind, mistake }: Exhibit['finding']): string => `${grade}: ${kind}, ${mistake}`;
 
 function printCheck(exhibits: readonly Exhibit[], trials: readonly Trial[], failed: readonly Trial[], io: Io): void {
   const style = styleFor(io.stdout);
   const cell = (exhibit: Exhibit, build: Build, bench: BenchName): string => {
     const trial = trials.find((t) => t.exhibit === exhibit && t.run.build === build && t.bench === bench);
-    return trial ? `${trial.run.verdict}${trial.asExpected ? '' : ' (!)'}` : '';
+    return trial ? `${trial.run.verdict}${trial.complaints.length === 0 ? '' : ' (!)'}` : '';
+  };
+  const found = (exhibit: Exhibit, build: Build): string => {
+    const trial = trials.find((t) => t.exhibit === exhibit && t.run.build === build);
+    return trial?.run.findings.map(brief).join('; ') || 'silent';
   };
   const rows = exhibits.flatMap((exhibit) =>
     BUILDS.map((build) => [
@@ -181,9 +207,10 @@ function printCheck(exhibits: readonly Exhibit[], trials: readonly Trial[], fail
       build === 'before' ? exhibit.bugClass : '',
       build,
       ...BENCH_NAMES.map((bench) => cell(exhibit, build, bench)),
+      found(exhibit, build),
     ]),
   );
-  const text = table([['name', 'class', 'build', ...BENCH_NAMES], ...rows]);
+  const text = table([['name', 'class', 'build', ...BENCH_NAMES, 'the sanitizer'], ...rows]);
   io.stdout.write(
     text.replace(/wrong( \(!\))?|fine( \(!\))?/g, (word) =>
       word.startsWith('wrong') ? style.bad(word) : style.good(word),
@@ -192,10 +219,8 @@ function printCheck(exhibits: readonly Exhibit[], trials: readonly Trial[], fail
   io.stdout.write('\n');
   io.stdout.write(table(BENCH_NAMES.map((bench) => [`  ${bench}`, benchAsOptions(bench), BENCHES[bench].shows])));
   io.stdout.write('\n');
-  for (const { exhibit, bench, run } of failed)
-    io.stdout.write(
-      `${style.bad(`${exhibit.name} ${run.build} on ${bench}`)}: ${run.verdict}${run.words === '' ? '' : `: ${run.words}`}\n`,
-    );
+  for (const { exhibit, bench, run, complaints } of failed)
+    io.stdout.write(`${style.bad(`${exhibit.name} ${run.build} on ${bench}`)}: ${complaints.join('; ')}\n`);
   io.stdout.write(
     failed.length === 0
       ? `${style.good(`All ${exhibits.length} exhibits are as they should be`)}: ${count(trials.length)} runs.\n`
@@ -203,12 +228,22 @@ function printCheck(exhibits: readonly Exhibit[], trials: readonly Trial[], fail
   );
 }
 
-const trialToJson = ({ exhibit, bench, run, asExpected }: Trial): object => ({
+const trialToJson = ({ exhibit, bench, run, complaints }: Trial): object => ({
   exhibit: exhibit.name,
   class: exhibit.bugClass,
   build: run.build,
   bench,
   verdict: run.verdict,
   words: run.words,
-  asExpected,
+  findings: run.findings.map(findingToJson),
+  asExpected: complaints.length === 0,
+  complaints,
+});
+
+const findingToJson = ({ title, grade, kind, mistake, cure }: Finding): object => ({
+  title,
+  grade,
+  kind,
+  mistake,
+  cure,
 });

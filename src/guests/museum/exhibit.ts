@@ -27,6 +27,14 @@ export const BENCHES = {
 
 export type BenchName = keyof typeof BENCHES;
 
+export interface ExpectedFinding {
+  /** How the stale translation differs from what memory says: "right-added". */
+  readonly kind: string;
+  /** What is wrong with the flushes that there are: "no-flush". */
+  readonly mistake: string;
+  readonly grade: string;
+}
+
 export interface Exhibit {
   /** For the command line: "mremap". */
   readonly name: string;
@@ -45,6 +53,10 @@ export interface Exhibit {
   readonly see: string;
   /** What `before` says when it sees what is wrong: "read the old frame". Without it, the crash is all there is. */
   readonly wrong?: string;
+  /** What the sanitizer has to find in `before`, on every bench; in its words (src/sanitizer/finding.ts). */
+  readonly finding: ExpectedFinding;
+  /** `after` leaves the flush out and copes with what comes of it: what the sanitizer calls tolerated is no mistake there. */
+  readonly copes?: true;
   /** The benches on which `before` goes wrong. On all others it is fine, and `after` is on every one. */
   readonly goesWrongOn: readonly BenchName[];
   /** The guest registers no page-fault handler: every fault is the end of it, as early in a boot. */

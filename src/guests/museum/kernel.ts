@@ -195,17 +195,27 @@ function mapping(asm: Assembler): void {
       mov edx, ${RO}
       mov ecx, ${UVMF_INVLPG}
       call set_page
-      mov rdi, r12
+      mov edi, ebx
+      mov rsi, r12
+      pop r12
+      pop rbx
+      jmp hook_readonly_table
+    `),
+  );
+  // The same with a page that is not writable; it costs no flush.
+  asm.define('hook_readonly_table', () =>
+    asm.code(`
+      push rbx
+      mov ebx, edi
+      mov rdi, rsi
       call virt_to_mfn
       shl rax, 12
       or rax, ${TABLE_RIGHTS}
       mov rdi, [kernel_l2]
       lea esi, [rbx + ${WINDOW_SLOT}]
       mov rdx, rax
-      call set_entry
-      pop r12
       pop rbx
-      ret
+      jmp set_entry
     `),
   );
   // edi = region: has no L1 any more.

@@ -85,6 +85,12 @@ export const hook = (region: number, table: string): string => `
       mov rsi, ${table}
       call hook_table`;
 
+/** The same with what is a table already, or was: no flush at all. */
+export const hookAgain = (region: number, table: string): string => `
+      mov edi, ${region}
+      mov rsi, ${table}
+      call hook_readonly_table`;
+
 /** The region has no L1 any more; no flush. */
 export const unhook = (region: number): string => `
       mov edi, ${region}

@@ -17,6 +17,7 @@ export const alias: Exhibit = {
     'next load of CR3; this guest does.',
   see: 'The page is made writable and flushed, and the store to its other address faults all the same.',
   wrong: 'a page fault at the other address',
+  finding: { kind: 'right-added', mistake: 'wrong-alias', grade: 'tolerated' },
   goesWrongOn: ['today', 'xen-4.1', 'worst'],
   main: (build) => `
       ${hook(1, 'window_table')}

@@ -18,6 +18,7 @@ export const batchedReclaim: Exhibit = {
     'whether a batch is pending (flush_tlb_batched_pending).',
   see: 'munmap has returned. The old address still reads, and writes.',
   wrong: 'the page can be used after munmap',
+  finding: { kind: 'unmapped', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${map(at(0), 'page_a')}

@@ -21,6 +21,7 @@ export const dirtyLost: Exhibit = {
     'written between is gone. MADV_FREE clears D in the same way, with its flush put off.',
   see: 'After the second store the entry in memory is clean, and the page comes back from disk as it was.',
   wrong: 'a write was lost',
+  finding: { kind: 'dirty-lost', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${map(at(0), 'page_a')}

@@ -24,6 +24,7 @@ export const flushFirst: Exhibit = {
     'of its own instructions comes between.',
   see: 'Only a machine that loads translations at any moment (--refill any) shows it; on most CPUs, most days, it works.',
   wrong: 'read the old frame',
+  finding: { kind: 'frame-replaced', mistake: 'batch-order', grade: 'stale-use' },
   goesWrongOn: ['worst', 'amd'],
   main: (build) => `
       ${store('page_a', 1)}

@@ -17,6 +17,7 @@ export const forkError: Exhibit = {
     'nothing to flush, and shares it with a child; the parent still writes to it through the translation of before.',
   see: "The parent's second store should fault and be given a copy. It goes straight into the page that the child reads.",
   wrong: 'the child sees what the parent wrote',
+  finding: { kind: 'right-removed', mistake: 'no-flush', grade: 're-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${map(at(0), 'page_a')}

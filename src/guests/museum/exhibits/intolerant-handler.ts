@@ -18,6 +18,8 @@ export const intolerantHandler: Exhibit = {
     'leaves the flush out, and its handler checks the entry.',
   see: 'Both builds take the fault. One dies of it, the other sees that the entry allows the access, and tries again.',
   wrong: 'unable to handle kernel paging request',
+  finding: { kind: 'right-added', mistake: 'no-flush', grade: 'tolerated' },
+  copes: true,
   goesWrongOn: ['today', 'xen-4.1', 'worst'],
   main: (build) => `
       ${onFaultCall(build === 'after' ? 'check_spurious' : 'wrong')}

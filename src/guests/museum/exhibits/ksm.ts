@@ -20,6 +20,7 @@ export const ksm: Exhibit = {
     'batched up, leaves entries in that state that a CPU remembers as writable. What is written after the comparison goes to a page that is being thrown away.',
   see: 'KSM finds the pages equal and drops one; the store that follows goes to the dropped frame, which has a new owner.',
   wrong: 'wrote into the merged-away page',
+  finding: { kind: 'right-removed', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ; two pages of a process with the same contents

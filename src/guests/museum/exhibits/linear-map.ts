@@ -18,6 +18,7 @@ export const linearMap: Exhibit = {
     'Here the guest has a linear map of its own, and replaces an L1.',
   see: 'The entry that the linear map shows for the page is that of the old table. Xen 4.17 flushes after each change of an upper-level entry: that was the cure.',
   wrong: 'the linear map shows an entry of the old table',
+  finding: { kind: 'frame-replaced', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ; two tables, and a linear map in which their entries can be read

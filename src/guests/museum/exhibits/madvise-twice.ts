@@ -1,7 +1,7 @@
 // Linux: two threads drop the same range at once; the second returns before the first has flushed.
 
 import type { Exhibit } from '../exhibit.js';
-import { at, expect, flushAll, map, onFaultCall, only, RW, store, UVMF_NONE, unmap } from '../steps.js';
+import { at, flushAll, load, map, onFaultCall, only, RW, store, UVMF_NONE, unmap } from '../steps.js';
 
 export const madviseTwice: Exhibit = {
   name: 'madvise-twice',
@@ -17,6 +17,7 @@ export const madviseTwice: Exhibit = {
     'what was there before. The mended kernel counts the flushes under way in each address space, and flushes when there is another.',
   see: 'The second thread reads what it was promised to be gone.',
   wrong: 'read what had been dropped',
+  finding: { kind: 'unmapped', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${onFaultCall('zero_page')}
@@ -41,9 +42,12 @@ export const madviseTwice: Exhibit = {
       ${flushAll()}
     .returned:
       dec qword ptr [variable_a]
-      ${expect(at(0), 0)}
+      ${load(at(0))}
+      mov rbx, rax
       ; thread 1 comes to its flush
-      ${flushAll()}`,
+      ${flushAll()}
+      test rbx, rbx
+      jnz wrong`,
   parts: `
     zero_page:
       ${map(at(0), 'page_b', RW, UVMF_NONE)}

@@ -17,6 +17,7 @@ export const mremap: Exhibit = {
     'that still used the old address wrote into whatever was allocated next. Jann Horn of Project Zero found it, and showed how to exploit it.',
   see: 'The page is flushed, but at the wrong one of its addresses.',
   wrong: "wrote into the frame's next owner",
+  finding: { kind: 'unmapped', mistake: 'wrong-address', grade: 're-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${map(at(0), 'page_a')}

@@ -17,6 +17,7 @@ export const noFaultSection: Exhibit = {
     'made sure before that they are mapped. There the harmless fault was an error. AMD CPUs walk again and never fault.',
   see: 'The store faults although the entry in memory allows it, as the guest just made sure.',
   wrong: 'a page fault where none may be',
+  finding: { kind: 'right-added', mistake: 'no-flush', grade: 'tolerated' },
   goesWrongOn: ['today', 'xen-4.1', 'worst'],
   main: (build) => `
       ${map(at(0), 'page_a', RO)}

@@ -21,6 +21,7 @@ export const nt4Epoch: Exhibit = {
     'data was corrupted. The guest here begins with that count.',
   see: 'The comparison says that a flush has come since. None has.',
   wrong: 'read what the page before held',
+  finding: { kind: 'frame-replaced', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       mov qword ptr [variable_a], ${1 << EPOCH_BITS}   ; flushes so far

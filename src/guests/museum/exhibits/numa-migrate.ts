@@ -17,6 +17,7 @@ export const numaMigrate: Exhibit = {
     'still had the old translation and wrote to the old frame after it had been copied. The write was lost.',
   see: 'The thread read back, after the move, what it had written before its last write.',
   wrong: 'a write was lost in the move',
+  finding: { kind: 'unmapped', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${onFaultCall('numa_fault')}

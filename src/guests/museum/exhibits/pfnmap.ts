@@ -17,6 +17,7 @@ export const pfnmap: Exhibit = {
     'nothing, flushes nothing, and the driver frees pages that a thread can still write to.',
   see: 'The driver asked, was told that nobody maps the page, and gave it away.',
   wrong: 'wrote into a page that its driver had freed',
+  finding: { kind: 'unmapped', mistake: 'no-flush', grade: 're-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ; mmap: variable_a counts the mappings on the file's list

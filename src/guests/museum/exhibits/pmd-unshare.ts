@@ -17,6 +17,7 @@ export const pmdUnshare: Exhibit = {
     'could still walk into a table that was no longer its own, and reach what the other mapped there later.',
   see: 'An address that was never used before reads a frame that was mapped after the table had been given up. Xen flushes after each change of an upper-level entry since XSA-286 (4.17), and hides it.',
   wrong: "read another file's page through a table given up",
+  finding: { kind: 'table-replaced', mistake: 'no-flush', grade: 're-use' },
   goesWrongOn: ['xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ; the shared table: the other process has it at the window, this one behind it

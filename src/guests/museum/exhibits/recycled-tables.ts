@@ -32,6 +32,7 @@ export const recycledTables: Exhibit = {
     'the second and loads its read-only translation just before it is made writable.',
   see: 'Xen 4.1 and 4.17 flush when the first page changes its type, and then think that the second needs no flush. A CPU that walks again for rights (amd) never notices.',
   handlesNoFaults: true,
+  finding: { kind: 'right-added', mistake: 'flush-before-store', grade: 'fatal' },
   goesWrongOn: ['today', 'xen-4.1', 'worst'],
   main: (build) => `
       ${map('table_a', 'table_a', RO, UVMF_INVLPG)}

@@ -17,6 +17,7 @@ export const remap: Exhibit = {
     'AMD Zen 2 and Intel of the 11th generation no longer do, and there Windows 98 needs a patch.',
   see: 'The read after the change still gives what the old frame holds. Only a TLB that is never stale, or a Xen that flushes at each hypercall (XPTI), hides it.',
   wrong: 'read the old frame',
+  finding: { kind: 'frame-replaced', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${store('page_a', 1)}

@@ -21,6 +21,7 @@ export const staleStamp: Exhibit = {
     'The guest has such a clock of its own.',
   see: 'The filter compares two numbers and is sure. The old translation is younger than both.',
   wrong: 'wrote into a page that was given away',
+  finding: { kind: 'unmapped', mistake: 'flush-before-store', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       mov qword ptr [${CLOCK}], 5

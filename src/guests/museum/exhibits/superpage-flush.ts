@@ -17,6 +17,7 @@ export const superpageFlush: Exhibit = {
     '2026, with the stride of INVLPGB.',
   see: 'The first page of the range is flushed. The second still leads to a frame that belongs to somebody else.',
   wrong: 'wrote through the second page of a flushed range',
+  finding: { kind: 'unmapped', mistake: 'wrong-address', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${map(at(0), 'page_a')}

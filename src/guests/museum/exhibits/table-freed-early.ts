@@ -1,16 +1,13 @@
 // Linux: page-table pages are freed before the flush that covers the paging-structure caches.
 
 import type { Exhibit } from '../exhibit.js';
-import { at, flushPage, hook, map, onFaultGoTo, store, unhook, unmap } from '../steps.js';
+import { expect, flushPage, hook, hookAgain, map, onFaultGoTo, store, unhook, unmap } from '../steps.js';
 
-/** The freed page gets an owner, whose data looks like an entry for page_b at slot 1. */
+/** The freed page becomes the table of another program, and gets an entry. */
 const reuse = `
-      ${map(at(0), 'table_a')}
-      mov rdi, page_b
-      call virt_to_mfn
-      shl rax, 12
-      or rax, 0x67
-      mov [${at(0)} + 8], rax`;
+      ${hookAgain(3, 'table_a')}
+      ${map('next_region + 0x401000', 'page_b')}
+      ${store('page_b', 5)}`;
 
 const flush = flushPage('next_region');
 
@@ -24,16 +21,16 @@ export const tableFreedEarly: Exhibit = {
   catalogue: [21],
   story:
     'munmap freed the pages of page tables before the flush that makes CPUs forget the way to them. In between, a speculative walk ' +
-    'goes through a table that is somebody else’s data by then and takes whatever it finds for entries. The flush comes, but ' +
-    'what was loaded from the data is a translation for another page than the one that is flushed, and stays.',
-  see: 'The page that reads the secret was never mapped at all: its translation was made from data. Only --refill any loads it, as real CPUs may.',
-  wrong: 'read a page that nobody ever mapped',
+    'goes through a table that belongs to somebody else by then, and takes what it finds there for its own. The flush comes, but ' +
+    'what was loaded meanwhile is a translation of another page than the one that is flushed, and stays.',
+  see: 'The page that is read was never mapped in this program at all. Only --refill any loads its translation in time, as real CPUs may; a walk that nobody asked for has to happen between the two steps.',
+  wrong: 'read a page that was never mapped here',
+  finding: { kind: 'table-replaced', mistake: 'wrong-address', grade: 're-use' },
   goesWrongOn: ['worst', 'amd'],
   main: (build) => `
       ${hook(1, 'table_a')}
       ${map('next_region', 'page_a')}
       mov rax, [next_region]
-      ${store('page_b', 5)}
       ; munmap
       ${unmap('next_region')}
       ${unhook(1)}
@@ -42,5 +39,6 @@ export const tableFreedEarly: Exhibit = {
       mov rax, [next_region + 0x1000]
       cmp rax, 5
       je wrong
-    .caught:`,
+    .caught:
+      ${expect('page_b', 5)}`,
 };

@@ -17,6 +17,7 @@ export const uffdWp: Exhibit = {
     'went on writing to the original. What it wrote between copy and flush was lost.',
   see: 'The last store goes into the frame that the copy was made from.',
   wrong: 'a write went into the page that was copied from',
+  finding: { kind: 'right-removed', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${onFaultCall('write_fault')}

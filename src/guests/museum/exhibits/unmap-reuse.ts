@@ -17,6 +17,7 @@ export const unmapReuse: Exhibit = {
     'through a pointer that it kept.',
   see: "The store should fault: nothing is mapped there. It goes through, into the new owner's data.",
   wrong: "wrote into the frame's new owner",
+  finding: { kind: 'unmapped', mistake: 'no-flush', grade: 're-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${map(at(0), 'page_a')}

@@ -19,6 +19,7 @@ export const userGlobal: Exhibit = {
     'of such a kernel; it is a trap that stands open for each new one.',
   see: 'Between the change and the read CR3 was loaded, with another table even. The program reads the old frame.',
   wrong: 'the program reads its old page, after a load of CR3',
+  finding: { kind: 'table-replaced', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   runsPrograms: true,
   main: (build) => `

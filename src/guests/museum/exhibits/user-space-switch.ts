@@ -18,6 +18,7 @@ export const userSpaceSwitch: Exhibit = {
     'which are global, to the next one.',
   see: 'The second program reads the page of the first.',
   wrong: 'a program reads the page of another',
+  finding: { kind: 'table-replaced', mistake: 'other-root', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   runsPrograms: true,
   main: (build) => `

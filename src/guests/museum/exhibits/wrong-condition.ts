@@ -18,6 +18,7 @@ export const wrongCondition: Exhibit = {
     'flushes when an entry was writable, and asks too late.',
   see: 'The page is read-only by then, and yet the store goes through.',
   wrong: 'a read-only page was written to',
+  finding: { kind: 'right-removed', mistake: 'no-flush', grade: 'stale-use' },
   goesWrongOn: ['today', 'xen-4.1', 'worst', 'amd'],
   main: (build) => `
       ${map(at(0), 'page_a')}
