@@ -23,6 +23,7 @@ const SPACES = ['space_a', 'space_b'] as const;
 const SPACE_BYTES = 4 * PAGE_BYTES;
 const [L4, L3, L2, L1] = [0, 1, 2, 3].map((page) => page * PAGE_BYTES) as [number, number, number, number];
 
+/** make_space, use_space, run_program, and what they need of the kernel: take_system_calls, to be called once. */
 export function programs(asm: Assembler): void {
   asm.constant('program_page', PROGRAM_TEXT + PAGE_BYTES);
   asm.define('take_system_calls', () =>
@@ -138,6 +139,7 @@ export function programPages(asm: Assembler): void {
   asm.define('entry_stack', () => asm.zero(PAGE_BYTES));
 }
 
+/** The variable behind `run_program`. */
 export function programData(asm: Assembler): void {
   asm.define('kernel_rsp', () => asm.zero(8));
 }
