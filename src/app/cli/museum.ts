@@ -24,6 +24,7 @@ const BENCH_NAMES = Object.keys(BENCHES) as BenchName[];
 
 const CLASSES: Readonly<Record<Exhibit['bugClass'], string>> = {
   L: 'rights raised',
+  X: 'another CPU',
   T: 'rights lowered, or remapped',
   F: 'frame used again',
   S: 'page tables',

@@ -3,12 +3,12 @@
 
 /**
  * What went wrong, by kind:
- * L rights were raised, and the old ones faulted · T rights were lowered, or another frame mapped, and the old translation was
+ * L rights were raised, and the old ones faulted · X another CPU was not told · T rights were lowered, or another frame mapped, and the old translation was
  * used · F a frame was used again while a stale translation led to it · S a page table was, by way of the paging-structure caches ·
  * B several changes were put off, or done in the wrong order · G global entries outlived a load of CR3 · Y a lazy scheme forgot
  * a flush · Z a size was taken for another · D an accessed or dirty bit was lost.
  */
-export type BugClass = 'L' | 'T' | 'F' | 'S' | 'B' | 'G' | 'Y' | 'Z' | 'D';
+export type BugClass = 'L' | 'X' | 'T' | 'F' | 'S' | 'B' | 'G' | 'Y' | 'Z' | 'D';
 
 /** With the bug, and with it mended. */
 export type Build = 'before' | 'after';
@@ -63,6 +63,8 @@ export interface Exhibit {
   readonly handlesNoFaults?: true;
   /** The guest has programs (programs.ts). */
   readonly runsPrograms?: true;
+  /** What the second vCPU does; the two take turns by `pass` (steps.ts), and the first begins. */
+  second?(build: Build): string;
   /** The guest, in assembly (steps.ts); by its end all was well, or it has gone to `wrong`. */
   main(build: Build): string;
   /** Functions and variables that `main` needs beside those of the kernel. */

@@ -4,6 +4,8 @@
 import type { Exhibit } from './exhibit.js';
 import { alias } from './exhibits/alias.js';
 import { batchedReclaim } from './exhibits/batched-reclaim.js';
+import { cowThreads } from './exhibits/cow-threads.js';
+import { cpumask } from './exhibits/cpumask.js';
 import { dirtyLost } from './exhibits/dirty-lost.js';
 import { flushFirst } from './exhibits/flush-first.js';
 import { forkError } from './exhibits/fork-error.js';
@@ -13,12 +15,15 @@ import { linearMap } from './exhibits/linear-map.js';
 import { madviseTwice } from './exhibits/madvise-twice.js';
 import { mremap } from './exhibits/mremap.js';
 import { noFaultSection } from './exhibits/no-fault-section.js';
+import { noShootdown } from './exhibits/no-shootdown.js';
 import { nt4Epoch } from './exhibits/nt4-epoch.js';
 import { numaMigrate } from './exhibits/numa-migrate.js';
 import { pfnmap } from './exhibits/pfnmap.js';
 import { pmdUnshare } from './exhibits/pmd-unshare.js';
+import { preemptedVcpu } from './exhibits/preempted-vcpu.js';
 import { recycledTables } from './exhibits/recycled-tables.js';
 import { remap } from './exhibits/remap.js';
+import { shadowReadonly } from './exhibits/shadow-readonly.js';
 import { staleStamp } from './exhibits/stale-stamp.js';
 import { superpageFlush } from './exhibits/superpage-flush.js';
 import { tableFreedEarly } from './exhibits/table-freed-early.js';
@@ -37,6 +42,11 @@ export const MUSEUM: readonly Exhibit[] = [
   noFaultSection,
   intolerantHandler,
   alias,
+  noShootdown,
+  cpumask,
+  preemptedVcpu,
+  shadowReadonly,
+  cowThreads,
   remap,
   forkError,
   uffdWp,

@@ -4,7 +4,8 @@
 //   START_KERNEL_MAP + 1 MiB   text, then the hypercall page, data, pages and tables, stack
 //   window                     L2 slot 128 of the same L3: 2 MiB through window_table
 //
-// Every function keeps rbx, rbp and r12 to r15. Leaves out: event channels (they stay masked). For programs see programs.ts.
+// Every function keeps rbx, rbp and r12 to r15. Leaves out: event channels (they stay masked). For programs see programs.ts, for a second
+// vCPU second-vcpu.ts.
 
 import { X86_EXC_PF } from '../../abi/exceptions.js';
 import * as mmuOps from '../../abi/mmu-ops.js';
@@ -17,6 +18,7 @@ import * as pv from '../pv-runtime.js';
 import { START_KERNEL_MAP } from '../pv-runtime.js';
 import type { Build, Exhibit } from './exhibit.js';
 import { programData, programPages, programs } from './programs.js';
+import { secondVcpu, secondVcpuData, secondVcpuPages } from './second-vcpu.js';
 import { RO, UVMF_INVLPG } from './steps.js';
 
 /** What a machine needs to run an exhibit: 4 MiB, all of it mapped by Xen's tables. */
@@ -59,6 +61,7 @@ export function museumImage(exhibit: Exhibit, build: Build): GuestImage {
   mapping(asm);
   if (!exhibit.handlesNoFaults) faults(asm);
   if (exhibit.runsPrograms) programs(asm);
+  if (exhibit.second) secondVcpu(asm, exhibit, build);
   pv.virtToMfn(asm);
   pv.machineToVirt(asm);
   pv.bug(asm);
@@ -70,6 +73,7 @@ export function museumImage(exhibit: Exhibit, build: Build): GuestImage {
   for (const name of PAGE_NAMES) asm.define(name, () => asm.zero(PAGE_BYTES));
   asm.define('stack', () => asm.zero(STACK_BYTES));
   if (exhibit.runsPrograms) programPages(asm);
+  if (exhibit.second) secondVcpuPages(asm);
   const { sections, symbols } = asm.assemble();
   return {
     name: `${exhibit.name} (${build})`,
@@ -94,6 +98,7 @@ function start(asm: Assembler, exhibit: Exhibit): void {
       call open_window
       ${exhibit.handlesNoFaults ? '' : 'call take_faults'}
       ${exhibit.runsPrograms ? 'call take_system_calls' : ''}
+      ${exhibit.second ? 'call start_second' : ''}
       call exhibit
       mov rdi, text_fine
       jmp finish
@@ -321,6 +326,7 @@ function data(asm: Assembler, exhibit: Exhibit): void {
   for (const name of VARIABLES) asm.define(name, () => asm.zero(8));
   pv.consoleData(asm);
   if (exhibit.runsPrograms) programData(asm);
+  if (exhibit.second) secondVcpuData(asm);
   if (exhibit.handlesNoFaults) return;
   pv.text(asm, 'text_fault', 'museum: unexpected page fault\r\n');
   asm.align(8);

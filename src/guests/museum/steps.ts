@@ -13,7 +13,7 @@ export const RO = 0x61;
 export const USER_RW = 0x67;
 export const USER_RO = 0x65;
 
-export const { UVMF_NONE, UVMF_INVLPG, UVMF_TLB_FLUSH } = mmuOps;
+export const { UVMF_NONE, UVMF_INVLPG, UVMF_TLB_FLUSH, UVMF_ALL } = mmuOps;
 
 /** The window's pages, where nothing is mapped at first. */
 export const at = (page: number): string => `window + ${hex0x(page * PAGE_BYTES)}`;
@@ -36,6 +36,12 @@ export const unmap = (place: string, flush: number = UVMF_NONE): string => `
 /** MMUEXT_INVLPG_LOCAL. */
 export const flushPage = (place: string): string => `
       mov esi, ${mmuOps.MMUEXT_INVLPG_LOCAL}
+      mov rdi, ${place}
+      call mmuext`;
+
+/** MMUEXT_INVLPG_ALL: on every vCPU of the domain. */
+export const flushPageEverywhere = (place: string): string => `
+      mov esi, ${mmuOps.MMUEXT_INVLPG_ALL}
       mov rdi, ${place}
       call mmuext`;
 
@@ -117,3 +123,7 @@ export const multicall = (...calls: readonly [Call, Call]): string => `${calls
       mov rax, [multicall_entries + ${mmuOps.MULTICALL_result}]
       or rax, [multicall_entries + ${mmuOps.MULTICALL_ENTRY_BYTES + mmuOps.MULTICALL_result}]
       jnz bug`;
+
+/** Lets the other vCPU go on, and waits until it passes the turn back. */
+export const pass = (): string => `
+      call pass_turn`;
