@@ -21,6 +21,8 @@ export interface MachineConfig {
   readonly host: HostConfig;
   /** The domain's name in xenstore. */
   readonly name: string;
+  /** Whether the sanitizer watches: see `Machine.findings`. It changes nothing of the run. */
+  readonly sanitize?: boolean | undefined;
 }
 
 /** What differs from host to host, and shows in a crash dump. */

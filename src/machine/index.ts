@@ -16,6 +16,7 @@ export {
   TLB_POLICIES,
   type TlbPolicyName,
 } from '../mmu/index.js';
+export { type Finding, GRADES, type Grade, type Kind, type Mistake, needsAction } from '../sanitizer/index.js';
 export { FLUSH_POLICIES, type FlushPolicy, parseFlushPolicy, printFlushPolicy } from '../xen/index.js';
 export { DEFAULT_FIRST_MFN, defaultHost, type HostConfig, type MachineConfig } from './config.js';
 export { guestElf } from './guest-elf.js';

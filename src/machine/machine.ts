@@ -12,7 +12,7 @@
 
 import { FS, GPR_NAMES, GS, SEGMENT_NAMES } from '../abi/registers.js';
 import { addDomU, ConsoleBackend, Store, XenstoreBackend } from '../backends/index.js';
-import { PAGE_BYTES, vaddr } from '../base/addresses.js';
+import { PAGE_BYTES, vaddr, vaddrToVpn } from '../base/addresses.js';
 import { channel } from '../base/events.js';
 import { invariant } from '../base/failures.js';
 import { hex, hex64 } from '../base/hex.js';
@@ -29,6 +29,7 @@ import {
   MachineMemory,
 } from '../memory/index.js';
 import { Mmu, type MmuEvent, PageTables } from '../mmu/index.js';
+import { type Finding, Sanitizer } from '../sanitizer/index.js';
 import { elfSymbols, kallsymsSymbols, SymbolTable } from '../symbols/index.js';
 import {
   type Domain,
@@ -45,6 +46,7 @@ import { framesOf, type MachineConfig } from './config.js';
 import { hardwareCpuid } from './cpuid.js';
 import { evidenceOf } from './evidence.js';
 import { TranslationHistory } from './history.js';
+import { witness } from './witness.js';
 
 /** The frames that Xen keeps for itself come from here. */
 const XEN_FIRST_MFN = 0x1000;
@@ -113,6 +115,7 @@ export class Machine {
   readonly #console: ConsoleBackend;
   readonly #xenstore: XenstoreBackend;
   readonly #history: TranslationHistory;
+  readonly #sanitizer: Sanitizer | undefined;
   readonly #hypercalls = new Map<number, number>();
   readonly #output = channel<Uint8Array>();
   /** When dom0 next looks at its rings unasked, in retired instructions. */
@@ -174,6 +177,7 @@ export class Machine {
     });
     // From here on only: what building the domain changed is no part of the guest's history.
     this.#history = new TranslationHistory(events, () => this.#current.cpu.rip);
+    this.#sanitizer = config.sanitize === true ? this.#watchTranslations(memory, tables) : undefined;
     this.#hypervisor.events.subscribe((event) => {
       if (event.kind === 'hypercall') this.#hypercalls.set(event.number, (this.#hypercalls.get(event.number) ?? 0) + 1);
     });
@@ -221,6 +225,14 @@ export class Machine {
     const vcpu = this.#domain.vcpus[index];
     const bytes = vcpu && peekGuest(vcpu, rip, CODE_BYTES);
     return bytes && { runs: [{ offset: 0, bytes: [...bytes] }], trap: 0 };
+  }
+
+  /**
+   * What the sanitizer has found so far, worst first: each use of a translation that should have been flushed. Empty when
+   * the configuration did not ask for it.
+   */
+  get findings(): readonly Finding[] {
+    return this.#sanitizer?.findings ?? [];
   }
 
   /** The registers, as names and texts, of the vCPU whose turn it is. */
@@ -277,6 +289,7 @@ export class Machine {
       if (this.retired >= until || stop()) return 'stopped';
       this.#handle(this.#engine.run(cpu, this.#budget(until)), vcpu);
     }
+    this.#tellSanitizer();
     return 'ended';
   }
 
@@ -352,6 +365,36 @@ export class Machine {
         return systemRegisters(vcpu());
       },
     };
+  }
+
+  #watchTranslations(memory: MachineMemory, tables: PageTables): Sanitizer {
+    const vcpus = new Map(this.#processors.map(({ mmu, vcpu }) => [mmu.vcpu, vcpu]));
+    const { symbols } = this;
+    const running = (): number => this.#turn;
+    const sanitizer = new Sanitizer(witness({ memory, hypervisor: this.#hypervisor, symbols, vcpus, running }));
+    const known = new Set([this.#current.mmu.vcpu]);
+    sanitizer.addVcpu(this.#current.mmu.vcpu, this.#current.mmu.root);
+    tables.events.subscribe((event) => {
+      // The first that is heard of another vCPU is that its CR3 is loaded.
+      const processor = event.kind === 'invalidate' ? this.#processors[event.vcpu] : undefined;
+      if (processor && !known.has(processor.mmu.vcpu)) {
+        known.add(processor.mmu.vcpu);
+        sanitizer.addVcpu(processor.mmu.vcpu, processor.mmu.root);
+      }
+      sanitizer.heard(event);
+    });
+    tables.watcher = sanitizer;
+    return sanitizer;
+  }
+
+  /** A domain that crashed died of its last page fault, if of any. */
+  #tellSanitizer(): void {
+    if (this.ended?.reason !== 'crash') return;
+    const address = this.ended.report?.walk?.vaddr;
+    this.#sanitizer?.guestDied(
+      this.ended.report?.vcpu ?? 0,
+      address === undefined ? undefined : vaddrToVpn(vaddr(address)),
+    );
   }
 
   #startConsole(memory: MachineMemory, image: BuiltDomain): ConsoleBackend {

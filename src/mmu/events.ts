@@ -5,6 +5,8 @@ import type { Level } from '../abi/paging.js';
 import type { Maddr, Mfn, Vpn } from '../base/addresses.js';
 import type { Walk } from './walk.js';
 
+export type { Walk } from './walk.js';
+
 /**
  * Why a store or an invalidation happened: the caller's own label, carried along and never looked into. Callers add
  * what they know (which hypercall, from which guest address); `what` says it in a few words, for people.
@@ -98,7 +100,25 @@ export type InvalidateScope =
 export interface InvalidateEvent extends EventHead {
   readonly kind: 'invalidate';
   readonly scope: InvalidateScope;
+  /** The L4 table in CR3 from now on; undefined before the first is loaded. */
+  readonly root: Mfn | undefined;
   readonly why: Why;
+}
+
+/**
+ * An access, not a speculative one, to a page that the `TranslationWatcher` wanted to see: told before it is answered,
+ * and so before it sets A or D. If it is answered from something stale, a 'stale-hit' comes next.
+ */
+export interface AccessEvent extends EventHead {
+  readonly kind: 'access';
+  readonly page: Vpn;
+  /** As given to `translate`. */
+  readonly access: number;
+}
+
+/** Asked, at each translation that is not a repetition, whether accesses to the page are to be told and not repeated. */
+export interface TranslationWatcher {
+  watches(vcpu: number, page: Vpn): boolean;
 }
 
 /** A page-table entry in memory changed: by `PageTables`, or by a walk that set A or D. */
@@ -111,4 +131,4 @@ export interface TableStoreEvent {
   readonly why: Why;
 }
 
-export type MmuEvent = FillEvent | PscFillEvent | StaleHitEvent | InvalidateEvent | TableStoreEvent;
+export type MmuEvent = FillEvent | PscFillEvent | StaleHitEvent | InvalidateEvent | AccessEvent | TableStoreEvent;

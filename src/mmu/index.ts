@@ -17,6 +17,7 @@ export {
 } from './access.js';
 export type { Contents, HeldTable, HeldTranslation } from './contents.js';
 export type {
+  AccessEvent,
   FillCause,
   FillEvent,
   InvalidateEvent,
@@ -25,6 +26,7 @@ export type {
   PscFillEvent,
   StaleHitEvent,
   TableStoreEvent,
+  TranslationWatcher,
   Why,
 } from './events.js';
 export { Mmu, type MmuOptions } from './mmu.js';

@@ -119,6 +119,13 @@ export class Mmu {
    * translations and set A and D. The caller has checked that the address is canonical.
    */
   translate(page: Vpn, access: number, result: Translation): boolean {
+    if (!this.#reporter.accessed(page, access)) return this.#answer(page, access, result);
+    const allowed = this.#answer(page, access, result);
+    result.mayRepeat = 0;
+    return allowed;
+  }
+
+  #answer(page: Vpn, access: number, result: Translation): boolean {
     const level = this.#tlb.find(page);
     if (level !== undefined) {
       const entries = this.#tlb.ofSize(level);
@@ -153,7 +160,7 @@ export class Mmu {
     this.#beforeInvalidate();
     this.#root = root;
     this.#dropNonGlobal();
-    this.#reporter.invalidated({ kind: 'non-global' }, why);
+    this.#reporter.invalidated({ kind: 'non-global' }, this.#root, why);
   }
 
   /** MOV to CR3 of the root that is there already. */
@@ -164,7 +171,7 @@ export class Mmu {
   /** A change of CR4.PGE, or both of its toggles: drops everything. */
   flushAll(why: Why): void {
     this.#dropAll();
-    this.#reporter.invalidated({ kind: 'all' }, why);
+    this.#reporter.invalidated({ kind: 'all' }, this.#root, why);
   }
 
   /**
@@ -177,7 +184,7 @@ export class Mmu {
     this.#beforeInvalidate();
     this.#tlb.dropPage(page);
     this.#psc.dropAll();
-    this.#reporter.invalidated({ kind: 'page', page }, why);
+    this.#reporter.invalidated({ kind: 'page', page }, this.#root, why);
   }
 
   /** A #PF is raised for this address: drops what is held for its page, and what a walk for it would begin with. */
@@ -186,7 +193,7 @@ export class Mmu {
     this.#beforeInvalidate();
     this.#tlb.dropPage(page);
     this.#psc.dropPath(page);
-    this.#reporter.invalidated({ kind: 'page-fault', page }, PAGE_FAULT);
+    this.#reporter.invalidated({ kind: 'page-fault', page }, this.#root, PAGE_FAULT);
   }
 
   /** What is held for an address, in the order in which it would be used. Effect-free. */

@@ -5,7 +5,7 @@
 import type { Maddr } from '../base/addresses.js';
 import type { Channel } from '../base/events.js';
 import type { MachineMemory } from '../memory/index.js';
-import type { MmuEvent, Why } from './events.js';
+import type { MmuEvent, TranslationWatcher, Why } from './events.js';
 
 /** An Mmu, as seen from here. */
 export interface TableStoreObserver {
@@ -27,6 +27,8 @@ export class PageTables {
   readonly memory: MachineMemory;
   readonly events: Channel<MmuEvent>;
   readonly clock: () => number;
+  /** Who wants to see accesses to some pages; it listens to `events` too. */
+  watcher: TranslationWatcher | undefined;
   readonly #observers: TableStoreObserver[] = [];
 
   constructor({ memory, events, clock }: PageTablesOptions) {

@@ -2,7 +2,7 @@
 
 import type { Level } from '../abi/paging.js';
 import { type Maddr, type Mfn, mfn, type Vpn, vpnToVaddr } from '../base/addresses.js';
-import { ALL_RIGHTS, WRITE } from './access.js';
+import { ALL_RIGHTS, SPECULATIVE, WRITE } from './access.js';
 import { DIRTY, type EntryCache } from './entry-cache.js';
 import type { FillCause, InvalidateScope, StaleHitEvent, Why } from './events.js';
 import type { PageTables } from './page-tables.js';
@@ -28,8 +28,16 @@ export class Reporter {
     return this.#tables.events.active;
   }
 
-  invalidated(scope: InvalidateScope, why: Why): void {
-    if (this.active) this.#tables.events.emit({ kind: 'invalidate', ...this.#head(), scope, why });
+  invalidated(scope: InvalidateScope, root: Mfn | undefined, why: Why): void {
+    if (this.active) this.#tables.events.emit({ kind: 'invalidate', ...this.#head(), scope, root, why });
+  }
+
+  /** An access is about to be made. True when somebody watches the page: then it was told. */
+  accessed(page: Vpn, access: number): boolean {
+    const { watcher } = this.#tables;
+    if (watcher === undefined || (access & SPECULATIVE) !== 0 || !watcher.watches(this.#vcpu, page)) return false;
+    this.#tables.events.emit({ kind: 'access', ...this.#head(), page, access });
+    return true;
   }
 
   /** The TLB has taken in what `walked` found for the page. */

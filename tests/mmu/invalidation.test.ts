@@ -100,7 +100,7 @@ describe('invalidate events', () => {
     const at = world.now;
     world.tell(line);
     expect(events.filter(({ kind }) => kind === 'invalidate')).toEqual([
-      { kind: 'invalidate', vcpu: 0, at, scope, why: { what } },
+      { kind: 'invalidate', vcpu: 0, at, scope, root: world.roots[0], why: { what } },
     ]);
   });
 });

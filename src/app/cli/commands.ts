@@ -94,6 +94,23 @@ Exit status: 0 clean shutdown or --until's text seen, 1 the guest crashed,
     .action(async (kernel, options) => done(await (await import('./run.js')).runCommand(kernel, options, io)));
 }
 
+export function museum(io: Io, done: Done): Command {
+  return stalenessOptions(
+    new Command('museum')
+      .description('Real bugs of missing TLB flushes, each as a small guest with the bug and a guest without.')
+      .argument('[name]', 'an exhibit: its story, and its two runs; without it, the list'),
+  )
+    .option(
+      '--check',
+      'run every exhibit (or this one), before and after, on every bench, and compare with what the rules say',
+    )
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', '\nExit status: 0 as it should be, 1 --check found something else, 2 bad usage.')
+    .action(async (name: string | undefined, options) =>
+      done((await import('./museum.js')).museumCommand(name, options, io)),
+    );
+}
+
 export function explain(io: Io, done: Done): Command {
   return new Command('explain')
     .description('Read a crash log (of a Xen host or of Linux) and say what happened and why.')
