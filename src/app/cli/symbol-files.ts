@@ -1,11 +1,11 @@
 // Files that give addresses names: System.map, /proc/kallsyms and nm output as text; ELF files with a symbol table (vmlinux,
-// xen-syms, our own guests), and stripped kernels by the kallsyms inside them; lines from .debug_line, where it is there.
+// xen-syms, our own guests), and kernels as they are shipped (vmlinuz) by the kallsyms inside them; lines from .debug_line, where it is there.
 
 import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { InputError } from '../../base/failures.js';
 import { type ElfFile, sectionContents } from '../../builder/elf.js';
-import { readElf, symbolTable } from '../../builder/index.js';
+import { isBzImage, readElf, symbolTable, unpackedKernel } from '../../builder/index.js';
 import {
   dwarfLines,
   elfSymbols,
@@ -49,9 +49,6 @@ export function readSymbols(files: readonly string[]): Names | undefined {
 }
 
 const ELF_MAGIC = 0x464c457f;
-/** "HdrS" in the set-up header of a bzImage, and where. Source: Linux Documentation/arch/x86/boot.rst. */
-const BZIMAGE = { offset: 0x202, magic: 0x53726448 } as const;
-
 function readSymbolFile(file: string): SymbolFile {
   let bytes: Buffer;
   try {
@@ -60,10 +57,7 @@ function readSymbolFile(file: string): SymbolFile {
     throw new InputError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
   if (bytes.length >= 4 && bytes.readUInt32LE(0) === ELF_MAGIC) return readElfFile(file, readElf(bytes));
-  if (bytes.length > 0x206 && bytes.readUInt32LE(BZIMAGE.offset) === BZIMAGE.magic)
-    throw new InputError(
-      `${file} is a compressed kernel: unpack it first (scripts/extract-vmlinux of the Linux sources)`,
-    );
+  if (isBzImage(bytes)) return readElfFile(file, readElf(unpackedKernel(bytes)));
   const symbols = systemMapSymbols(bytes.toString('latin1'));
   if (symbols.size === 0) throw new InputError(`${file} is no System.map, and no ELF file either`);
   return { symbols, lineOf: undefined };
