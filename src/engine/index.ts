@@ -1,5 +1,5 @@
 // The execution engine. Reading order: engine (how a run goes), layout (what is where), record and form (a decoded
-// instruction), generator (from meaning to WebAssembly), record-target, core-module, interpreter, code-cache, slow-access
+// instruction), target and generator (from meaning to WebAssembly), record-target, core-module, interpreter, code-cache, slow-access
 // with data-access and speculative-access, fast-tlb, services, vcpu; wasm/ is the byte emitter.
 
 export { Engine, type EngineCounters, type EngineOptions, type Exit } from './engine.js';
