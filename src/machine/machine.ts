@@ -29,7 +29,7 @@ import {
   MachineMemory,
 } from '../memory/index.js';
 import { Mmu, type MmuEvent, PageTables } from '../mmu/index.js';
-import { elfSymbols, SymbolTable } from '../symbols/index.js';
+import { elfSymbols, kallsymsSymbols, SymbolTable } from '../symbols/index.js';
 import {
   type Domain,
   type DomainEnd,
@@ -151,7 +151,9 @@ export class Machine {
       toolstack: profile,
       ...(config.initrd && { initrd: config.initrd }),
     });
-    this.symbols = image.symbols ? elfSymbols(image.symbols) : new SymbolTable([]);
+    this.symbols = image.symbols
+      ? elfSymbols(image.symbols)
+      : (kallsymsSymbols(kernel.elf.bytes) ?? new SymbolTable([]));
 
     const chance = random(config.seed);
     const hardware = Array.from({ length: config.vcpus }, (_, vcpu) => {

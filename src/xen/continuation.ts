@@ -3,8 +3,8 @@
 // stopped at any instruction whatever counts a guest hands over.
 // Source: Xen 4.1.3 and 4.17 arch/x86/domain.c and arch/x86/hypercall.c (hypercall_create_continuation), xen/sched.h
 // (hypercall_preempt_check). DEVIATION: where Xen looks whether a timer has fired meanwhile, a count of work decides, so that
-// the same run is cut at the same places every time. 4.1 may stop before the first item, and 4.17 after it: so here always.
-// Left out: stopping within the audit of one tree of page tables, which ends with the guest's frames.
+// the same run is cut at the same places every time. 4.1 may stop before the first item; here, as in 4.17, one is always done.
+// Left out: stopping within one item; the longest, the audit of a tree of page tables, ends with the guest's frames.
 
 import { R8, R9, R10, RAX, RDI, RDX, RSI } from '../abi/registers.js';
 import type { XenVcpu } from './vcpu.js';

@@ -148,3 +148,23 @@ test('a long log is streamed: three crashes far apart are found', async () => {
     JSON.parse(out).crashes.map(({ crash: { firstLine } }: { crash: { firstLine: number } }) => firstLine),
   ).toEqual([20_001, 60_015, 80_029]);
 });
+
+test('a text that prints names only gets a line from a file with debug information', async () => {
+  const { explain } = await import('../../src/crash/index.js');
+  const text = '[1.0] BUG: kernel NULL pointer dereference, address: 0000000000000008\n[1.0] RIP: 0010:run+0x8/0x20\n';
+  const names = {
+    find: (name: string) => (name === 'run' ? 0xffffffff81000000n : undefined),
+    line: (address: bigint) => (address === 0xffffffff81000008n ? 'a.c:9' : undefined),
+  };
+  expect(explain(text, names).crashes[0]?.crash).toMatchObject({ symbol: 'run+0x8/0x20', source: 'a.c:9' });
+});
+
+test("KASLR's offset is taken off before files are asked", async () => {
+  const { explain } = await import('../../src/crash/index.js');
+  const text =
+    '[1.0] BUG: unable to handle page fault for address: ffff888000000008\n' +
+    '[1.0] RIP: 0010:[<ffffffffac800010>]  [<ffffffffac800010>]\n' +
+    '[1.0] Kernel Offset: 0x2b800000 from 0xffffffff81000000 (relocation range: 0xffffffff80000000-0xffffffffbfffffff)\n';
+  const symbol = (address: bigint) => (address === 0xffffffff81000010n ? 'stext+0x10' : undefined);
+  expect(explain(text, { symbol }).crashes[0]?.crash.symbol).toBe('stext+0x10');
+});

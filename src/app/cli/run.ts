@@ -87,7 +87,9 @@ async function drive(
   const deadline = options.timeLimit === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.timeLimit * 1000;
   const stopAt = options.stopAt ?? Number.POSITIVE_INFINITY;
   for (;;) {
-    const state = machine.run(Math.min(machine.retired + SLICE, stopAt), () => watcher.seen);
+    // The clock is also looked at after each exit: a guest can make few instructions take long.
+    const isOver = (): boolean => watcher.seen || Date.now() >= deadline;
+    const state = machine.run(Math.min(machine.retired + SLICE, stopAt), isOver);
     if (watcher.seen) return 'until';
     if (state === 'ended') return 'ended';
     if (machine.retired >= stopAt) return 'stop-at';

@@ -34,7 +34,6 @@ export const isFetch = ({ access, facts, address }: Case): Truth =>
 export const isAllowedByTables = ({ allowed }: Case): Truth => allowed;
 export const tablesMapIt = ({ walk }: Case): Truth =>
   known(walk, ({ outcome }) => (outcome === 'open' ? undefined : outcome === 'maps'));
-export const tablesAreWritable = ({ walk }: Case): Truth => known(walk, ({ writable }) => writable);
 /** A right that a walk to its end denies; open where lines that could end it sooner are lost. */
 const denies =
   (right: 'writable' | 'user' | 'executable') =>

@@ -22,6 +22,8 @@ export interface Diagnosis {
   readonly sources: readonly string[];
   /** Known cases that look the same. */
   readonly alike?: readonly KnownCase[];
+  /** Told only when no other diagnosis is. */
+  readonly fallback?: true;
   /** Crash texts that this diagnosis explains, as paths under tests/crash; each must rank it first. */
   readonly examples: readonly string[];
 }

@@ -106,7 +106,7 @@ export function rank(of: Case): readonly Judgement[] {
   const ranked = judgements.sort((a, b) => b.score - a.score);
   const best = ranked[0]?.score ?? 0;
   const isWorthTelling = ({ diagnosis, score, open }: Judgement): boolean =>
-    diagnosis !== unexplained && score > 0 && (!open || (of.whole && score >= LEAST_OPEN && score * 2 >= best));
+    !diagnosis.fallback && score > 0 && (!open || (of.whole && score >= LEAST_OPEN && score * 2 >= best));
   const told = ranked.filter(isWorthTelling).slice(0, MOST_CAUSES);
-  return told.length > 0 ? told : ranked.filter(({ diagnosis }) => diagnosis === unexplained);
+  return told.length > 0 ? told : ranked.filter(({ diagnosis, open }) => diagnosis.fallback && !open).slice(0, 1);
 }
