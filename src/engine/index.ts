@@ -3,6 +3,7 @@
 // with data-access and speculative-access, fast-tlb, services, vcpu; wasm/ is the byte emitter.
 
 export { Engine, type EngineCounters, type EngineOptions, type Exit } from './engine.js';
+export { FX_IMAGE_BYTES, readFxImage, writeFxImage } from './fx-image.js';
 export type { EngineHost, SystemRegisters } from './services.js';
 export { Vcpu } from './vcpu.js';
 export type { X87Image } from './x87-state.js';
