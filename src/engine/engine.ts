@@ -16,7 +16,6 @@ import type { Mmu } from '../mmu/index.js';
 import { CodeCache } from './code-cache.js';
 import { DataAccess } from './data-access.js';
 import { FastTlb } from './fast-tlb.js';
-import { RAISE_TRAP } from './generator.js';
 import { Interpreter } from './interpreter.js';
 import {
   ADDRESS,
@@ -46,6 +45,7 @@ import * as record from './record.js';
 import { answerService, asksPlatform, type EngineHost } from './services.js';
 import { pageOf, type SlowAccess } from './slow-access.js';
 import { SpeculativeAccess } from './speculative-access.js';
+import { RAISE_TRAP } from './target.js';
 import { Vcpu } from './vcpu.js';
 import { X87Registers } from './x87-state.js';
 

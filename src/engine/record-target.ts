@@ -7,6 +7,8 @@ import { invariant } from '../base/failures.js';
 import { I32, I64 } from '../isa/meaning/expression.js';
 import type { Bits } from '../isa/meaning/semantics.js';
 import type { OperandForm } from './form.js';
+import { EXIT, ExitCode, gprAddress, PAGE, PREDICTOR, SEGMENT_BASES, SELECTORS, xmmAddress } from './layout.js';
+import * as record from './record.js';
 import {
   loadOp,
   type RegisterReference,
@@ -14,9 +16,7 @@ import {
   storeOp,
   type Target,
   type VectorReference,
-} from './generator.js';
-import { EXIT, ExitCode, gprAddress, PAGE, PREDICTOR, SEGMENT_BASES, SELECTORS, xmmAddress } from './layout.js';
-import * as record from './record.js';
+} from './target.js';
 import type { Code, FunctionType, Label } from './wasm/code.js';
 
 // The parameters that `run` and a form's own function have in common.

@@ -10,9 +10,9 @@ import { SS } from '../abi/registers.js';
 import { type Mfn, PAGE_BYTES, PAGE_OFFSET_MASK, type Vpn } from '../base/addresses.js';
 import type { MachineMemory } from '../memory/index.js';
 import { READ, WRITE } from '../mmu/index.js';
-import { ACCESS_OPERAND, ACCESS_STACK, accessSize, accessSlot } from './generator.js';
 import { ADDRESS, CURRENT_RECORD, SCRATCH, SCRATCH_SLOT_BYTES, SCRATCH_SLOTS } from './layout.js';
 import { SEGMENT } from './record.js';
+import { ACCESS_OPERAND, ACCESS_STACK, accessSize, accessSlot } from './target.js';
 
 /** A run of bytes in one frame: where they are in the frame and in the WebAssembly memory (-1: no RAM). */
 export class Piece {

@@ -5,7 +5,7 @@
 import { GPR_COUNT, RSP } from '../../src/abi/registers.js';
 import { CORE_FUNCTIONS } from '../../src/engine/core-module.js';
 import { formOf, type OperandForm } from '../../src/engine/form.js';
-import { Generator, type RegisterReference, type SlowFunctions, type Target } from '../../src/engine/generator.js';
+import { Generator } from '../../src/engine/generator.js';
 import {
   FLAG_CARRIES,
   FLAG_RESULT,
@@ -14,6 +14,7 @@ import {
   SEGMENT_BASES,
   SYSTEM_FLAGS,
 } from '../../src/engine/layout.js';
+import type { RegisterReference, SlowFunctions, Target } from '../../src/engine/target.js';
 import { Code } from '../../src/engine/wasm/code.js';
 import { ModuleBuilder } from '../../src/engine/wasm/module.js';
 import { decode, type Instruction, type MemoryOperand, NO_REGISTER, RIP } from '../../src/isa/index.js';

@@ -2,6 +2,7 @@
 // SDM 2A "FXSAVE" (table 3-45), SDM 3A "Task Switched" (§2.5).
 
 import { describe, expect, test } from 'vitest';
+import { readFxImage, writeFxImage } from '../../src/engine/index.js';
 import { type TestMachine, testMachine } from './machine.js';
 
 const CODE = 0x1000n;
@@ -69,6 +70,19 @@ describe('FXSAVE', () => {
     expect(vcpu.x87).toEqual(X87);
     expect(vcpu.mxcsr).toBe(0x9fc1);
     for (let i = 0; i < 16; i++) expect(vcpu.readXmm(i)).toBe(BigInt.asUintN(128, XMM[i]!));
+  });
+
+  test('a hypervisor reads and writes the same image', () => {
+    const machine = machineWith('fxsave64 [rax]');
+    machine.run(1);
+    const { vcpu } = machine;
+    const image = readFxImage(vcpu);
+    expect(image).toEqual(machine.peek(IMAGE, 512));
+    vcpu.x87 = { ...X87, control: 0x37f, status: 0, tags: 0, registers: new Array<bigint>(8).fill(0n), operand: 0n };
+    vcpu.mxcsr = 0x1f80;
+    writeFxImage(vcpu, image);
+    expect(vcpu.x87).toEqual(X87);
+    expect(readFxImage(vcpu)).toEqual(image);
   });
 
   test('its second page cannot be written: nothing is', () => {

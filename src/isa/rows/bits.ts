@@ -1,6 +1,6 @@
 // Shifts, rotates, bit tests, bit scans and byte swaps: SDM 2A–2C under each mnemonic; shift group 2 and bit-test group
 // 8 are in SDM 2D (A.4.2).
-// Leaves out the VEX-encoded ones (BMI1, BMI2) and CRC32.
+// Leaves out the VEX-encoded ones (BMI1, BMI2). CRC32 came with SSE4.2: sse4.ts.
 
 import * as m from '../meaning/index.js';
 import type { Meaning } from '../meaning/semantics.js';

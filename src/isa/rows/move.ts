@@ -1,6 +1,6 @@
 // Moving data: registers, memory, immediates, segment registers, exchange, extension, addresses. SDM 2A–2C under each
 // mnemonic.
-// Leaves out LDS and LES (not in 64-bit mode) and the moves of vector registers.
+// Leaves out LDS and LES (not in 64-bit mode). Vector registers: vector-moves.ts.
 
 import * as m from '../meaning/index.js';
 import { row, type UnplacedRow } from '../row.js';
