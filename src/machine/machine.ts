@@ -27,7 +27,7 @@ import {
   MachineMemory,
 } from '../memory/index.js';
 import { Mmu, type MmuEvent, PageTables } from '../mmu/index.js';
-import { type Finding, Sanitizer } from '../sanitizer/index.js';
+import { type Finding, Sanitizer, type SanitizerOptions } from '../sanitizer/index.js';
 import { elfSymbols, SymbolTable } from '../symbols/index.js';
 import {
   type Domain,
@@ -151,7 +151,7 @@ export class Machine {
     this.#vcpu = this.#domain.initialVcpu;
     // From here on only: what building the domain changed is no part of the guest's history.
     this.#history = new TranslationHistory(events, () => this.#cpu.rip);
-    this.#sanitizer = config.sanitize === true ? this.#watchTranslations(memory, tables) : undefined;
+    this.#sanitizer = config.sanitize ? this.#watchTranslations(memory, tables, config.sanitize) : undefined;
     this.#hypervisor.events.subscribe((event) => {
       if (event.kind === 'hypercall') this.#hypercalls.set(event.number, (this.#hypercalls.get(event.number) ?? 0) + 1);
     });
@@ -306,11 +306,14 @@ export class Machine {
     };
   }
 
-  #watchTranslations(memory: MachineMemory, tables: PageTables): Sanitizer {
+  #watchTranslations(memory: MachineMemory, tables: PageTables, options: true | SanitizerOptions): Sanitizer {
     const vcpus = new Map([[this.#mmu.vcpu, this.#vcpu]]);
     const { symbols } = this;
     const running = (): number => this.#mmu.vcpu;
-    const sanitizer = new Sanitizer(witness({ memory, hypervisor: this.#hypervisor, symbols, vcpus, running }));
+    const sanitizer = new Sanitizer(
+      witness({ memory, hypervisor: this.#hypervisor, symbols, vcpus, running }),
+      options === true ? {} : options,
+    );
     sanitizer.addVcpu(this.#mmu.vcpu, this.#mmu.root);
     tables.events.subscribe((event) => sanitizer.heard(event));
     tables.watcher = sanitizer;
