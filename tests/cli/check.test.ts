@@ -4,6 +4,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { debianFile } from '../support/debian.js';
 import { paravane } from './paravane.js';
 
 const check = (...args: string[]) => paravane(['check', ...args]);
@@ -62,5 +63,15 @@ describe('paravane check --guest seed', () => {
     expect(check().status).toBe(2);
     expect(check('--guest', 'seed', '--json', '--sarif').status).toBe(2);
     expect(check('/does/not/exist')).toMatchObject({ status: 2, stdout: '' });
+  });
+});
+
+const grub = debianFile('grub-xen-host', 'usr/lib/grub-xen/grub-x86_64-xen.bin');
+const missing = 'missing' in grub ? grub.missing : undefined;
+
+describe.skipIf(missing !== undefined)(`GRUB${missing === undefined ? '' : ` (left out: ${missing})`}`, () => {
+  test('boots to its prompt without a finding of any grade', () => {
+    const { status, stdout } = check('path' in grub ? grub.path : '', '--until', 'grub>', '--all');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringContaining('No finding.') as string });
   });
 });
