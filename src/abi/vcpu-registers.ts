@@ -14,4 +14,6 @@ export interface VcpuRegisters {
   /** The FS or GS base in use. */
   readSegmentBase(segment: number): bigint;
   writeSegmentBase(segment: number, base: bigint): void;
+  /** CR0.TS as the guest has it: while it is set, whatever uses x87, MMX or SSE registers is #NM. */
+  taskSwitched: boolean;
 }

@@ -8,6 +8,7 @@ import { InputError } from '../base/failures.js';
 import { hex0x } from '../base/hex.js';
 import { bsdSymtabBytes } from './bsd-symtab.js';
 import { roundUpBig } from './bytes.js';
+import { unpackedKernel } from './bz-image.js';
 import { type ElfFile, type ElfSymbolTable, readElf, symbolTable } from './elf.js';
 import { readXenNotes, type XenNotes } from './notes.js';
 
@@ -34,9 +35,12 @@ export interface PvKernel {
 const MAX_KERNEL_BYTES = 1n << 36n;
 const LOW_HALF_END = 1n << 47n;
 
-/** Reads a PV kernel's file. Throws InputError for anything that Xen's toolstack would not start as a PV guest. */
+/**
+ * Reads a PV kernel's file: ELF, or a bzImage or gzip file with one inside. Throws InputError for anything that Xen's toolstack would
+ * not start as a PV guest, and for packed data that are damaged or of a kind that is not supported.
+ */
 export function readKernel(bytes: Uint8Array): PvKernel {
-  const elf = readElf(bytes);
+  const elf = readElf(unpackedKernel(bytes));
   const notes = readXenNotes(elf);
   const symbols = symbolTable(elf);
   const { start, end } = elf.physicalRange;

@@ -3,6 +3,7 @@
 
 import type { CrashReport } from '../abi/crash-report.js';
 import { VECTORS } from '../abi/exceptions.js';
+import { GPR_NAMES } from '../abi/registers.js';
 import { invariant } from '../base/failures.js';
 import { hex, hex64, hexBytes } from '../base/hex.js';
 import { buildCase, type Case } from './derive/case.js';
@@ -22,7 +23,7 @@ import type {
   RegisterNote,
   WalkFacts,
 } from './explanation.js';
-import type { CrashKind, Facts } from './facts.js';
+import type { CrashKind, Facts, StatedCode, WordRegister } from './facts.js';
 import type { MachineEvidence } from './machine-evidence.js';
 import { print } from './print.js';
 import { inWords, type Judgement } from './rules/diagnosis.js';
@@ -32,8 +33,12 @@ import { type Evidence, scan } from './scanner.js';
 export interface ExplainOptions {
   /** What the machine that ran the guest knows besides. It is taken to be about the text's first crash. */
   readonly machine?: MachineEvidence | undefined;
-  /** The name of an address in the system that crashed: "clear_page+0x12", with a source line behind it where known. */
+  /** The name of an address in the system that crashed, as its files have it: "clear_page+0x12". */
   readonly symbol?: ((address: bigint) => string | undefined) | undefined;
+  /** The source line of an address: "arch/x86/lib/clear_page_64.S:23". */
+  readonly line?: ((address: bigint) => string | undefined) | undefined;
+  /** The address of a name, so that a text that prints only names gets its line. */
+  readonly find?: ((name: string) => bigint | undefined) | undefined;
 }
 
 /** Everything that `text`, of any kind and size, tells about crashes. Never throws; a text without a crash gives none. */
@@ -58,13 +63,19 @@ export function explainAll(crashes: readonly Evidence[], options: ExplainOptions
   );
 }
 
+export interface ReportOptions extends Omit<ExplainOptions, 'machine'> {
+  /** The guest's code around rip, which Xen's dumps do not have; `trap` is the offset of rip. */
+  readonly code?: StatedCode | undefined;
+}
+
 /** Explains a report of Paravane's own machine, with what the machine saw besides. */
 export function explainReport(
   report: CrashReport,
   machine?: MachineEvidence,
-  options: Omit<ExplainOptions, 'machine'> = {},
+  options: ReportOptions = {},
 ): Explanation {
-  return explainFacts(factsOf(report), { ...options, machine });
+  const facts = factsOf(report);
+  return explainFacts(options.code === undefined ? facts : { ...facts, code: options.code }, { ...options, machine });
 }
 
 /** What a report's text states, and the segment bases, which not every form prints. */
@@ -76,13 +87,27 @@ function factsOf(report: CrashReport): Facts {
   return { ...evidence.facts, registers: { ...evidence.facts.registers, ...Object.fromEntries(bases) } };
 }
 
+/** Names and lines for addresses of a kernel that KASLR has moved. */
+function movedBy(
+  offset: bigint,
+  { symbol, line, find }: ExplainOptions,
+): Pick<ExplainOptions, 'symbol' | 'line' | 'find'> {
+  const moved = (address: bigint | undefined): bigint | undefined => address && BigInt.asUintN(64, address + offset);
+  return {
+    symbol: symbol && ((address) => symbol(address - offset)),
+    line: line && ((address) => line(address - offset)),
+    find: find && ((name) => moved(find(name))),
+  };
+}
+
 interface FactsOptions extends ExplainOptions {
   readonly related?: readonly Facts[];
   readonly whole?: boolean;
   readonly lines?: { readonly firstLine: number; readonly lastLine: number };
 }
 
-function explainFacts(facts: Facts, options: FactsOptions): Explanation {
+function explainFacts(facts: Facts, given: FactsOptions): Explanation {
+  const options = { ...given, ...movedBy(facts.kernelOffset ?? 0n, given) };
   const of = buildCase(facts, options);
   const judgements = rank(of);
   const [first] = judgements as readonly [Judgement, ...Judgement[]];
@@ -165,10 +190,20 @@ const pronounOf = ({ mode, facts }: Case): string =>
         : 'it'
       : 'it';
 
-function crashFacts({ facts }: Case, { lines, symbol }: FactsOptions): CrashFacts {
+/** Where rip is: the number, or what the text's symbol says with the help of a symbol file. */
+function ripOf({ registers, ripSymbol }: Facts, { find }: ExplainOptions): bigint | undefined {
+  if (registers?.rip !== undefined) return registers.rip;
+  const [, name, offset] = /^([\w.$]+)\+0x([0-9a-f]+)/.exec(ripSymbol ?? '') ?? [];
+  const start = name === undefined ? undefined : find?.(name);
+  return start === undefined ? undefined : start + BigInt(`0x${offset}`);
+}
+
+function crashFacts({ facts }: Case, options: FactsOptions): CrashFacts {
+  const { lines, symbol, line } = options;
   const { registers, vector } = facts;
   const known = vector === undefined ? undefined : VECTORS[vector];
   const rip = registers?.rip;
+  const place = ripOf(facts, options);
   return {
     system: facts.system,
     kind: facts.kind,
@@ -184,6 +219,7 @@ function crashFacts({ facts }: Case, { lines, symbol }: FactsOptions): CrashFact
     hardware: facts.hardware,
     rip,
     symbol: facts.ripSymbol ?? (rip === undefined ? firstOfReport(facts) : symbol?.(rip)),
+    source: place === undefined ? undefined : line?.(place),
     firstLine: lines?.firstLine,
     lastLine: lines?.lastLine,
   };
@@ -193,17 +229,19 @@ function accessFacts(of: Case): AccessFacts | undefined {
   const { access, address, page, place, operand, effects, disassembly } = of;
   const line = disassembly?.lines.find(({ trapping }) => trapping);
   if (access === undefined && address === undefined && page === undefined && line === undefined) return undefined;
+  // Where a lock-up or a report found the CPU, nothing faulted.
+  const isFault = of.isPageFault !== undefined || address !== undefined || page !== undefined;
   return {
-    kind: access,
+    kind: isFault ? access : undefined,
     address,
     page,
     place: place?.words,
-    bytes: operand?.faults === false ? undefined : operand?.access.bytes,
+    bytes: !isFault || operand?.faults === false ? undefined : operand?.access.bytes,
     instruction: line?.intel,
     operand: operandText(line?.intel),
     operandAddress: operand?.access.address,
     operandAgrees: operand?.faults,
-    value: operand?.access.kind === 'write' ? effects?.stored : undefined,
+    value: isFault && operand?.access.kind === 'write' ? effects?.stored : undefined,
   };
 }
 
@@ -271,6 +309,7 @@ function registerNotes(of: Case): readonly RegisterNote[] {
           ? 'the faulting address'
           : `the faulting address is ${offset < 0n ? '-' : '+'}${hex(offset < 0n ? -offset : offset)} from here`,
     });
+  notes.push(...operandRegisters(of).filter(({ register }) => !notes.some((note) => note.register === register)));
   if (handed !== undefined) {
     notes.push({
       register: handed.register,
@@ -295,6 +334,21 @@ function registerNotes(of: Case): readonly RegisterNote[] {
       says: `counter of ${idiom.name}${idiom.turn === 'first' ? ': first turn' : ''}`,
     });
   return notes;
+}
+
+/** Base and index of the faulting operand. */
+function operandRegisters({ operand, instruction, facts }: Case): RegisterNote[] {
+  const memory = operand?.access.operand === undefined ? undefined : instruction?.operands[operand.access.operand];
+  if (memory?.kind !== 'memory') return [];
+  const parts = [
+    [memory.base, 'base of the operand'],
+    [memory.index, `index of the operand, times ${memory.scale}`],
+  ] as const;
+  return parts.flatMap(([number, says]) => {
+    const register = GPR_NAMES[number] as WordRegister | undefined;
+    const value = register && facts.registers?.[register];
+    return register === undefined || value === undefined ? [] : [{ register, value, says }];
+  });
 }
 
 const causeOf = (

@@ -66,6 +66,8 @@ export interface CrashFacts {
   readonly hardware: string | undefined;
   readonly rip: bigint | undefined;
   readonly symbol: string | undefined;
+  /** File and line, when a file with debug information was given. */
+  readonly source: string | undefined;
   readonly firstLine: number | undefined;
   readonly lastLine: number | undefined;
 }

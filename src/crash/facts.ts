@@ -132,6 +132,8 @@ export interface Facts {
   readonly code?: StatedCode;
   /** Other lines that bear on the crash: what Xen refused just before, hints, panic messages. */
   readonly remarks?: readonly string[];
+  /** How far KASLR moved a Linux kernel from where its files say it is. */
+  readonly kernelOffset?: bigint;
   /** The dump is of a 32-bit kernel, guest or hypervisor. */
   readonly is32Bit?: true;
   /** Linux's "end trace" line was seen: what follows is of another event. */

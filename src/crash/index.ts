@@ -5,7 +5,7 @@
 //   for (const crash of explain(log).crashes) console.log(renderText(crash));
 
 export type { CrashReport } from '../abi/crash-report.js';
-export type { ExplainOptions } from './explain.js';
+export type { ExplainOptions, ReportOptions } from './explain.js';
 export { explain, explainAll, explainReport } from './explain.js';
 export type {
   AccessFacts,

@@ -85,6 +85,8 @@ interface Previous {
   readonly reading: Reading | undefined;
   /** The writer's crash before the line was added to it. */
   readonly before: Draft | undefined;
+  /** It holds what some format looks for, or ends with the = of a soft break. */
+  readonly hinted: boolean;
   /** Lines that it is made of. */
   readonly parts: number;
 }
@@ -112,6 +114,7 @@ class LineScanner implements Scanner {
   private previous: Previous | undefined;
   private lines = 0;
   private recognised = 0;
+  private lastRecognised = 0;
 
   constructor(found: (evidence: Evidence) => void) {
     this.found = found;
@@ -137,20 +140,20 @@ class LineScanner implements Scanner {
 
   private part(raw: string): void {
     const { previous } = this;
-    if (!ANY_RAW_HINT.test(raw) && previous === undefined && this.awaited === undefined) {
-      if (isWrapWidth(raw) || raw.endsWith('='))
-        this.previous = { text: clean(raw).text, line: this.lines, reading: undefined, before: undefined, parts: 1 };
+    this.previous = undefined;
+    const alone = previous === undefined || !couldBreakAt(previous, raw);
+    if (alone && this.awaited === undefined && !ANY_RAW_HINT.test(raw)) {
+      if (isWrapWidth(raw) || raw.endsWith('=')) this.previous = this.firstHalf(raw, clean(raw), false, undefined);
       return;
     }
-    this.previous = undefined;
     const line = clean(raw);
     const hinted = ANY_HINT.test(line.text);
     const reading = this.read(line, hinted);
     if (reading !== undefined) {
-      this.recognised++;
+      this.countRecognised(1);
       const before = this.drafts.get(reading.writer);
       this.add(reading, this.lines);
-      this.previous = { text: line.text, line: this.lines, reading, before, parts: 1 };
+      this.previous = { text: line.text, line: this.lines, reading, before, hinted: true, parts: 1 };
       return;
     }
     if (line.text.trim() === '') return;
@@ -159,16 +162,23 @@ class LineScanner implements Scanner {
     this.previous = this.firstHalf(raw, line, hinted, previous);
   }
 
+  /** Counts lines that mean something; of pieces of one line, only the first. */
+  private countRecognised(lines: number): void {
+    if (this.lastRecognised === this.lines) return;
+    this.lastRecognised = this.lines;
+    this.recognised += lines;
+  }
+
   /** A line that means nothing, but may be the beginning of one that does; together with the line before, if that was one. */
   private firstHalf(raw: string, line: CleanLine, hinted: boolean, before: Previous | undefined): Previous | undefined {
-    const goesOn =
-      before !== undefined && before.reading === undefined && before.parts < MOST_PARTS && line.origin === undefined;
-    if (goesOn && ANY_HINT.test(before.text) && before.line === this.lines - 1) {
-      const [text] = joinings(before.text, line.text).slice(-1);
-      return { ...before, text: text as string, line: this.lines, parts: before.parts + 1 };
+    const goesOn = before !== undefined && before.reading === undefined && before.hinted && before.parts < MOST_PARTS;
+    if (goesOn && line.origin === undefined && before.line === this.lines - 1) {
+      const text = joinings(before.text, line.text).at(-1) as string;
+      return { ...before, text, line: this.lines, parts: before.parts + 1 };
     }
-    if (!hinted && !isWrapWidth(raw) && !line.text.endsWith('=')) return undefined;
-    return { text: line.text, line: this.lines, reading: undefined, before: undefined, parts: 1 };
+    const wanted = hinted || line.text.endsWith('=');
+    if (!wanted && !isWrapWidth(raw)) return undefined;
+    return { text: line.text, line: this.lines, reading: undefined, before: undefined, hinted: wanted, parts: 1 };
   }
 
   /** What the line is to the crash that its writer has open, if it is anything. */
@@ -290,13 +300,22 @@ class LineScanner implements Scanner {
         if (before === undefined) this.drafts.delete(half.writer);
         else this.drafts.set(half.writer, before);
       }
-      this.recognised += half === undefined ? 1 + previous.parts : 1;
+      this.countRecognised(half === undefined ? 1 + previous.parts : 1);
       this.add(whole, this.lines);
-      this.previous = { text, line: this.lines, reading: whole, before, parts: previous.parts + 1 };
+      this.previous = { text, line: this.lines, reading: whole, before, hinted: true, parts: previous.parts + 1 };
       return true;
     }
     return false;
   }
+}
+
+/** How much on each side of a break is looked at for a hint that was broken in two. */
+const BREAK_CONTEXT = 64;
+
+/** False when the line before was kept for its width alone, and nothing that any format could want lies across the break. */
+function couldBreakAt({ text, reading, hinted }: Previous, raw: string): boolean {
+  if (reading !== undefined || hinted) return true;
+  return ANY_RAW_HINT.test(text.slice(-BREAK_CONTEXT) + raw.slice(0, BREAK_CONTEXT));
 }
 
 const isWrapWidth = (raw: string): boolean => raw.length >= WRAP_COLUMNS.from && raw.length <= WRAP_COLUMNS.to;

@@ -55,6 +55,7 @@ const withoutOperands = (meaning: Meaning): Form => ({
   addressBits: 64,
   condition: -1,
   repeat: undefined,
+  unit: 'integer',
   operands: [],
 });
 

@@ -223,7 +223,7 @@ function writeLoop(
             target.goOn();
           },
           ...hotForms.map((form) => () => {
-            form.meaning(new Generator(form, code, target));
+            new Generator(form, code, target).emit();
             target.goToNext();
           }),
           () => writeCall(code, executeType, next, exit),

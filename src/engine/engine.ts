@@ -47,6 +47,7 @@ import { answerService, asksPlatform, type EngineHost } from './services.js';
 import { pageOf, type SlowAccess } from './slow-access.js';
 import { SpeculativeAccess } from './speculative-access.js';
 import { Vcpu } from './vcpu.js';
+import { X87Registers } from './x87-state.js';
 
 /** Why a run ended. */
 export type Exit =
@@ -92,6 +93,7 @@ export class Engine {
   readonly #memory: MachineMemory;
   readonly #words: Int32Array;
   readonly #view: DataView;
+  readonly #x87: X87Registers;
   readonly #bytes: Uint8Array;
   readonly #fastTlb: FastTlb;
   readonly #codeCache: CodeCache;
@@ -125,9 +127,9 @@ export class Engine {
     this.#memory = memory;
     this.#words = new Int32Array(buffer);
     this.#view = new DataView(buffer);
+    this.#x87 = new X87Registers(this.#view, 0);
     this.#bytes = new Uint8Array(buffer);
     this.#fastTlb = new FastTlb(this.#words);
-    this.#fastTlb.dropAll();
     this.#words.fill(-1, WRONG_PATH_CONTEXT >>> 2, (WRONG_PATH_CONTEXT + PREDICTOR) >>> 2);
     // Weakly taken: a branch that was never seen is more often a loop's than not.
     this.#bytes.fill(2, LIVE_CONTEXT + PREDICTOR, LIVE_CONTEXT + PREDICTOR + PREDICTOR_ENTRIES);
@@ -402,7 +404,15 @@ export class Engine {
     // A wrong path must leave no trace, and the platform may remember what it is asked.
     if (this.#frozenRetired !== undefined && asksPlatform(service)) throw UNWIND;
     const value = (index: number): bigint => this.#view.getBigUint64(ANSWERS + 8 * index, true);
-    answerService(host, service, [value(0), value(1), value(2)]).forEach((answer, index) => {
+    answerService({ host, x87: this.#x87 }, service, [
+      value(0),
+      value(1),
+      value(2),
+      value(3),
+      value(4),
+      value(5),
+      value(6),
+    ]).forEach((answer, index) => {
       this.#view.setBigUint64(ANSWERS + 8 * index, answer, true);
     });
   }

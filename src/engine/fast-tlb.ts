@@ -22,9 +22,12 @@ const EMPTY = -1;
 
 export class FastTlb {
   readonly #words: Int32Array;
+  /** Nothing was added since everything was dropped: page-table stores come in bursts, and each drops everything. */
+  #isEmpty = false;
 
   constructor(words: Int32Array) {
     this.#words = words;
+    this.dropAll();
   }
 
   /** Reads of the page go to these host bytes from now on. */
@@ -62,12 +65,10 @@ export class FastTlb {
   }
 
   dropAll(): void {
+    if (this.#isEmpty) return;
+    this.#isEmpty = true;
     this.#fill(READ_ENTRIES, DATA_TLB_ENTRIES);
     this.#fill(WRITE_ENTRIES, DATA_TLB_ENTRIES);
-    this.dropFetches();
-  }
-
-  dropFetches(): void {
     this.#fill(FETCH_TLB, FETCH_TLB_ENTRIES);
   }
 
@@ -85,6 +86,7 @@ export class FastTlb {
   }
 
   #set(entry: number, page: Vpn, value: number): void {
+    this.#isEmpty = false;
     this.#words[entry >>> 2] = pageLow(page);
     this.#words[(entry + 4) >>> 2] = pageHigh(page);
     this.#words[(entry + TLB_VALUE) >>> 2] = value;

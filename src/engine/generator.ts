@@ -10,20 +10,26 @@
 // The rule of precise faults (semantics.ts) is checked here, when code is generated: an operation that may fault after a
 // register or a flag was written is an EmulatorBug.
 
-import { X86_EXC_GP } from '../abi/exceptions.js';
-import { FS, RAX } from '../abi/registers.js';
+import { X86_EXC_GP, X86_EXC_MF, X86_EXC_NM, X86_EXC_XM } from '../abi/exceptions.js';
+import { CS, FS, RAX } from '../abi/registers.js';
 import { PAGE_SHIFT } from '../base/addresses.js';
 import { invariant } from '../base/failures.js';
 import { I32, I64 } from '../isa/meaning/expression.js';
 import type {
   AccessSegment,
+  Alignment,
   Bits,
   Location,
   Modification,
   Semantics,
   Service,
   Variable,
+  VectorBits,
+  VectorLocation,
+  VectorVariable,
+  X87Word,
 } from '../isa/meaning/semantics.js';
+import { V128 } from '../isa/meaning/vector.js';
 import type { Form, OperandForm } from './form.js';
 import {
   ANSWERS,
@@ -31,6 +37,7 @@ import {
   ExitCode,
   FLAG_CARRIES,
   FLAG_RESULT,
+  MXCSR,
   READ_TLB,
   SCRATCH,
   SCRATCH_END,
@@ -38,15 +45,28 @@ import {
   SEGMENT_BASES,
   SELECTORS,
   SYSTEM_FLAGS,
+  TASK_SWITCHED,
   TLB_ENTRY_SHIFT,
   TLB_VALUE,
   WRITE_TLB,
+  X87_CODE_SEGMENT,
+  X87_CONTROL,
+  X87_DATA_SEGMENT,
+  X87_EXPONENT,
+  X87_INSTRUCTION,
+  X87_OPCODE,
+  X87_OPERAND,
+  X87_STATUS,
+  X87_TAGS,
 } from './layout.js';
 import { answerCount, serviceNumber } from './services.js';
 import type { Code, LoadOp, StoreOp } from './wasm/code.js';
+import type { VectorLoadOp, VectorStoreOp } from './wasm/vector-ops.js';
 
 /** A general register: the n-th register operand, or one by number (`high`: its bits 15:8). */
 export type RegisterReference = { readonly operand: number } | { readonly register: number; readonly high: boolean };
+/** An XMM or MMX register: the n-th register operand, or an XMM register by number. */
+export type VectorReference = { readonly operand: number } | { readonly xmm: number };
 
 /** The engine's functions that generated code calls, by their index in the module. */
 export interface SlowFunctions {
@@ -85,6 +105,8 @@ export interface Target {
   pushPosition(): void;
   readRegister(register: RegisterReference, bits: Bits, signed: boolean): I64;
   writeRegister(register: RegisterReference, bits: Bits, value: I64): void;
+  /** Pushes a base; with the offset that it returns added, it is the address of the register in the running state. */
+  pushVectorAddress(register: VectorReference): number;
   /** The n-th immediate, sign-extended from its own size. */
   immediate(index: number): I64;
   /** The memory operand's address before it is truncated to the address size. */
@@ -95,6 +117,12 @@ export interface Target {
   readState(address: number): I64;
   writeState(address: number, value: I64): void;
   nextRip(): I64;
+  /** The address of the instruction. */
+  rip(): I64;
+  /** The opcode that the x87 remembers. */
+  x87Opcode(): I64;
+  /** The selector of the memory operand's segment. */
+  operandSelector(): I64;
   branch(condition: I32 | undefined): void;
   jump(target: I64): void;
   again(condition: I32): void;
@@ -118,6 +146,36 @@ const STORES: Readonly<Record<Bits, StoreOp>> = {
 };
 export const loadOp = (bits: Bits, signed: boolean): LoadOp => LOADS[bits][signed ? 1 : 0];
 export const storeOp = (bits: Bits): StoreOp => STORES[bits];
+
+const X87_WORDS: Readonly<Record<X87Word, readonly [address: number, bits: Bits]>> = {
+  control: [X87_CONTROL, 16],
+  status: [X87_STATUS, 16],
+  tags: [X87_TAGS, 16],
+  opcode: [X87_OPCODE, 16],
+  instruction: [X87_INSTRUCTION, 64],
+  operand: [X87_OPERAND, 64],
+  codeSegment: [X87_CODE_SEGMENT, 16],
+  dataSegment: [X87_DATA_SEGMENT, 16],
+};
+
+const STATUS_ERROR_SUMMARY = 1n << 7n;
+const STATUS_TOP = 7n << 11n;
+/** All eight registers are in use. */
+const ALL_TAGS = 0xffn;
+
+/** What loads so many bits into a vector that is zero otherwise; fewer than 32 go by way of an integer. */
+const VECTOR_LOADS: Readonly<Record<32 | 64 | 128, VectorLoadOp>> = {
+  32: 'v128.load32_zero',
+  64: 'v128.load64_zero',
+  128: 'v128.load',
+};
+const VECTOR_STORES: Readonly<Record<VectorBits, VectorStoreOp>> = {
+  8: 'v128.store8_lane',
+  16: 'v128.store16_lane',
+  32: 'v128.store32_lane',
+  64: 'v128.store64_lane',
+  128: 'v128.store',
+};
 
 /** Emits one instruction. A new one is made for each. */
 export class Generator implements Semantics {
@@ -144,6 +202,24 @@ export class Generator implements Semantics {
     this.#target = target;
   }
 
+  /** Emits the whole instruction, but for going on to the next. */
+  emit(): void {
+    const { unit, meaning } = this.#form;
+    if (unit !== 'integer') this.raiseIf(this.#load('i64.load32_u', TASK_SWITCHED).isNotZero(), X86_EXC_NM);
+    if (unit === 'mmx') {
+      const status = this.#load('i64.load16_u', X87_STATUS);
+      this.raiseIf(status.and(STATUS_ERROR_SUMMARY).isNotZero(), X86_EXC_MF);
+      meaning(this);
+      this.#enterMmx();
+    } else meaning(this);
+  }
+
+  /** What an MMX instruction leaves of x87: TOP 0, and all registers valid. */
+  #enterMmx(): void {
+    this.#store('i64.store16', X87_STATUS, this.#load('i64.load16_u', X87_STATUS).and(~STATUS_TOP));
+    this.#store('i64.store16', X87_TAGS, I64.constant(ALL_TAGS));
+  }
+
   // ---- operands, registers, memory
 
   operand(index: number): Location {
@@ -151,8 +227,11 @@ export class Generator implements Semantics {
     switch (operand.kind) {
       case 'register':
         return this.#registerLocation({ operand: this.#ordinal(index) }, operand.bits);
+      case 'xmm':
+      case 'mm':
+        return this.#integerOfVector(index, integerBits(operand.bits));
       case 'memory':
-        return this.#memoryLocation(() => this.effectiveAddress(index), operand.bits, { of: index });
+        return this.#memoryLocation(() => this.effectiveAddress(index), integerBits(operand.bits), { of: index });
       case 'immediate':
         return this.#immediateLocation(this.#ordinal(index), operand.bits);
       default:
@@ -193,6 +272,88 @@ export class Generator implements Semantics {
     return this.#memoryLocation(() => address, bits, segment);
   }
 
+  vector(index: number, alignment: Alignment = 'aligned'): VectorLocation {
+    const operand = this.#operand(index);
+    switch (operand.kind) {
+      case 'xmm':
+      case 'mm':
+        return this.#vectorRegister({ operand: this.#ordinal(index) }, operand.bits, operand.kind === 'mm');
+      case 'memory':
+        return this.vectorMemory(this.effectiveAddress(index), operand.bits, { of: index }, alignment);
+      default:
+        invariant(false, `a ${operand.kind} operand is no vector`);
+    }
+  }
+
+  isMmx(index: number): boolean {
+    return this.#operand(index).kind === 'mm';
+  }
+
+  xmm(register: number): VectorLocation {
+    return this.#vectorRegister({ xmm: register }, 128, false);
+  }
+
+  vectorMemory(
+    address: I64,
+    bits: VectorBits,
+    segment: AccessSegment,
+    alignment: Alignment = 'aligned',
+  ): VectorLocation {
+    const access = accessOf(bits, segment);
+    const place = (): I64 => {
+      const linear = this.keep(this.linearAddress(address, segment));
+      if (bits === 128 && alignment === 'aligned')
+        this.raiseIf(linear.and(15n).isNotZero(), X86_EXC_GP, I64.constant(0n));
+      return linear;
+    };
+    return {
+      bits,
+      read: () => {
+        const host = this.#locate(place(), bits, READ_TLB, this.#target.slow.read, access);
+        return this.#loadVector(() => this.#code.localGet(host), 0, bits);
+      },
+      write: (value) => {
+        const linear = place();
+        const stored = this.keepVector(value);
+        this.#put(linear, bits, access, (offset) => {
+          stored.emit(this.#code);
+          this.#code.storeVector(VECTOR_STORES[bits], offset);
+        });
+      },
+    };
+  }
+
+  x87(word: X87Word): Location {
+    const [address, bits] = X87_WORDS[word];
+    const read = (): I64 => this.#load(loadOp(bits, false), address);
+    const write = (value: I64): void => {
+      this.#changed = true;
+      this.#store(storeOp(bits), address, value);
+    };
+    const readSigned = (): I64 => this.#load(loadOp(bits, true), address);
+    return { bits, read, readSigned, write, modify: () => ({ value: readSigned(), write }) };
+  }
+  stackRegister(index: number): number | undefined {
+    const operand = this.#operand(index);
+    return operand.kind === 'st' ? operand.register : undefined;
+  }
+  rememberX87(operand?: number): void {
+    this.x87('instruction').write(this.#target.rip());
+    this.x87('opcode').write(this.#target.x87Opcode());
+    this.x87('codeSegment').write(this.readSelector(CS));
+    if (operand === undefined) return;
+    this.x87('operand').write(this.effectiveAddress(operand));
+    this.x87('dataSegment').write(this.#target.operandSelector());
+  }
+
+  readMxcsr(): I64 {
+    return this.#load('i64.load32_u', MXCSR);
+  }
+  writeMxcsr(value: I64): void {
+    this.#changed = true;
+    this.#store('i64.store32', MXCSR, value);
+  }
+
   readSelector(segment: number): I64 {
     return this.#load('i64.load16_u', SELECTORS + 2 * segment);
   }
@@ -227,6 +388,23 @@ export class Generator implements Semantics {
     value.emit(this.#code);
     this.#code.localSet(local);
     return I32.of(() => this.#code.localGet(local), { reusable: true });
+  }
+
+  keepVector(value: V128): V128 {
+    const local = this.#code.local('v128');
+    value.emit(this.#code);
+    this.#code.localSet(local);
+    return V128.of(() => this.#code.localGet(local), { reusable: true });
+  }
+
+  vectorVariable(initial: V128): VectorVariable {
+    const local = this.#code.local('v128');
+    const set = (value: V128): void => {
+      value.emit(this.#code);
+      this.#code.localSet(local);
+    };
+    set(initial);
+    return { get: () => V128.of(() => this.#code.localGet(local), { reusable: true }), set };
   }
 
   variable(initial: I64): Variable {
@@ -312,6 +490,13 @@ export class Generator implements Semantics {
   raiseIf(condition: I32, vector: number, errorCode?: I64): void {
     this.when(condition, () => this.raise(vector, errorCode));
   }
+  raiseFloat(mxcsr: I64): void {
+    this.#mayFault('an exception');
+    this.#store('i64.store32', MXCSR, mxcsr);
+    // MMX registers count as used even so (tried on AMD EPYC).
+    if (this.#form.unit === 'mmx') this.#enterMmx();
+    this.#raise(X86_EXC_XM, undefined);
+  }
   trap(vector: number): void {
     this.#raise(vector | RAISE_TRAP, undefined);
   }
@@ -351,6 +536,56 @@ export class Generator implements Semantics {
     };
   }
 
+  /** The low bits of a vector register, as a number. */
+  #integerOfVector(index: number, bits: Bits): Location {
+    const register = this.#vectorRegister({ operand: this.#ordinal(index) }, bits, this.isMmx(index));
+    const read = (): I64 => this.keep(register.read().lane(64, 0));
+    const readSigned = (): I64 => this.keep(read().signExtend(bits));
+    const write = (value: I64): void => register.write(V128.splat(64, value));
+    return { bits, read, readSigned, write, modify: () => ({ value: readSigned(), write }) };
+  }
+
+  #vectorRegister(register: VectorReference, bits: VectorBits, isMmx: boolean): VectorLocation {
+    const code = this.#code;
+    const target = this.#target;
+    return {
+      bits,
+      read: () => {
+        const base = code.local('i32');
+        const offset = target.pushVectorAddress(register);
+        code.localSet(base);
+        return this.#loadVector(() => code.localGet(base), offset, bits);
+      },
+      write: (value) => {
+        this.#changed = true;
+        const offset = target.pushVectorAddress(register);
+        value.emit(code);
+        code.storeVector(VECTOR_STORES[bits], offset);
+        if (!isMmx) return;
+        // Read as an x87 register it is a NaN.
+        const exponent = target.pushVectorAddress(register) + X87_EXPONENT;
+        code.constant64(0xffffn);
+        code.store('i64.store16', exponent);
+      },
+    };
+  }
+
+  #loadVector(pushBase: () => void, offset: number, bits: VectorBits): V128 {
+    const code = this.#code;
+    if (bits >= 32) {
+      pushBase();
+      code.loadVector(VECTOR_LOADS[bits as 32 | 64 | 128], offset);
+      const local = code.local('v128');
+      code.localSet(local);
+      return V128.of(() => code.localGet(local), { reusable: true });
+    }
+    pushBase();
+    code.load(loadOp(bits as Bits, false), offset);
+    const local = code.local('i64');
+    code.localSet(local);
+    return this.keepVector(V128.low(this.#local64(local)));
+  }
+
   #immediateLocation(index: number, bits: Bits): Location {
     const readSigned = (): I64 => this.keep(this.#target.immediate(index));
     const refuse = (): never => {
@@ -367,7 +602,7 @@ export class Generator implements Semantics {
 
   #memoryLocation(address: () => I64, bits: Bits, segment: AccessSegment): Location {
     const linear = (): I64 => this.keep(this.linearAddress(address(), segment));
-    const access = (bits / 8) | (segment === 'stack' ? ACCESS_STACK : segment === 'data' ? 0 : ACCESS_OPERAND);
+    const access = accessOf(bits, segment);
     return {
       bits,
       read: () => this.#readMemory(linear(), bits, access, false),
@@ -392,6 +627,14 @@ export class Generator implements Semantics {
   }
 
   #writeMemory(address: I64, bits: Bits, access: number, value: I64): void {
+    this.#put(address, bits, access, (offset) => {
+      value.emit(this.#code);
+      this.#code.store(storeOp(bits), offset);
+    });
+  }
+
+  /** Stores at an address: `store` emits a value and its store, at the offset given, behind the base that is pushed. */
+  #put(address: I64, bits: VectorBits, access: number, store: (offset: number) => void): void {
     const code = this.#code;
     this.#mayFault('a write to memory');
     const entry = this.#tlbEntry(address);
@@ -399,11 +642,11 @@ export class Generator implements Semantics {
     code.if(
       () => {
         this.#hostAddress(entry, address, WRITE_TLB);
-        value.emit(code);
-        code.store(storeOp(bits));
+        store(0);
       },
       () => {
-        this.#store('i64.store', SCRATCH, value);
+        code.constant32(0);
+        store(SCRATCH);
         address.emit(code);
         code.constant32(access);
         this.#target.pushPosition();
@@ -443,7 +686,7 @@ export class Generator implements Semantics {
   }
 
   /** The host address for an access, in a local. */
-  #locate(address: I64, bits: Bits, tlb: number, slow: number, access: number): number {
+  #locate(address: I64, bits: VectorBits, tlb: number, slow: number, access: number): number {
     const code = this.#code;
     this.#mayFault('an access to memory');
     const entry = this.#tlbEntry(address);
@@ -477,7 +720,7 @@ export class Generator implements Semantics {
     return entry;
   }
 
-  #isHit(entry: number, address: I64, bits: Bits, tlb: number): void {
+  #isHit(entry: number, address: I64, bits: VectorBits, tlb: number): void {
     const lastByte = bits === 8 ? address : address.add(BigInt(bits / 8 - 1));
     this.#code.localGet(entry);
     this.#code.load('i64.load', tlb);
@@ -510,10 +753,11 @@ export class Generator implements Semantics {
     return operand;
   }
 
-  /** How many operands of the same kind come before. */
+  /** How many operands come before that are found in the same way: registers of all kinds, or immediates. */
   #ordinal(index: number): number {
-    const { operands } = this.#form;
-    return operands.slice(0, index).filter(({ kind }) => kind === operands[index]?.kind).length;
+    const isImmediate = this.isImmediate(index);
+    const before = this.#form.operands.slice(0, index);
+    return before.filter(({ kind }) => (isImmediate ? kind === 'immediate' : /^(register|xmm|mm)$/.test(kind))).length;
   }
 
   #mayFault(what: string): void {
@@ -542,4 +786,13 @@ export class Generator implements Semantics {
     value.emit(this.#code);
     this.#code.store(op, address);
   }
+}
+
+/** How slow functions are told of an access. */
+const accessOf = (bits: VectorBits, segment: AccessSegment): number =>
+  (bits / 8) | (segment === 'stack' ? ACCESS_STACK : segment === 'data' ? 0 : ACCESS_OPERAND);
+
+function integerBits(bits: VectorBits): Bits {
+  invariant(bits !== 128, '16 bytes are no number');
+  return bits;
 }

@@ -5,3 +5,4 @@
 export { Engine, type EngineCounters, type EngineOptions, type Exit } from './engine.js';
 export type { EngineHost, SystemRegisters } from './services.js';
 export { Vcpu } from './vcpu.js';
+export type { X87Image } from './x87-state.js';

@@ -2,7 +2,7 @@
 //
 //   000000  never used, so that address 0 can say "none"
 //   000400  running state     the registers of the vCPU that runs; a Vcpu that does not run keeps a copy elsewhere
-//   000500  exchange          what generated code and JavaScript tell each other
+//   000800  exchange          what generated code and JavaScript tell each other
 //   001000  fetch TLB         virtual page -> code unit
 //   002000  live context      read TLB, write TLB, predictor
 //   00b000  wrong-path context: the same, with TLBs that stay empty
@@ -16,11 +16,17 @@
 //   +184  flag result  +192 flag carries (isa/meaning/flags.ts)  +200 the other flags
 //   +208  rip, when no code runs     +216 the virtual page that the running record is in
 //   +224  selectors: es cs ss ds fs gs                     6 x 2
+//   +240  mxcsr (4)   +244 whether CR0.TS is set, as the hypervisor shows it: 0 or 1 (4)
+//   +256  xmm0 … xmm15                                     16 x 16
+//   +512  x87 registers by their own number, R0 … R7 (not counted from TOP): 8 bytes of significand, in which mm0 … mm7
+//         live, and 2 of sign and exponent                 8 x 16
+//   +640  x87 control word (2), status word (2), tags (2: a bit for each register, R0 lowest, 1 for not empty), last opcode (2),
+//         last instruction's address (8), last operand's (8): as FXSAVE has them; their segments' selectors (2, 2)
 
 import { PAGE_BYTES } from '../base/addresses.js';
 
 export const RUNNING_STATE = 0x400;
-export const STATE_BYTES = 240;
+export const STATE_BYTES = 672;
 
 /** Of a general register's 8 bytes; AH and the like are at + 1. */
 export const gprAddress = (register: number): number => RUNNING_STATE + 8 * register;
@@ -34,7 +40,23 @@ export const RIP = RUNNING_STATE + 208;
 export const PAGE = RUNNING_STATE + 216;
 export const SELECTORS = RUNNING_STATE + 224;
 
-const EXCHANGE = 0x500;
+export const MXCSR = RUNNING_STATE + 240;
+export const TASK_SWITCHED = RUNNING_STATE + 244;
+export const xmmAddress = (register: number): number => RUNNING_STATE + 256 + 16 * register;
+/** Of an x87 register by its own number: its significand, which is also the MMX register of that number. */
+export const x87Address = (register: number): number => RUNNING_STATE + 512 + 16 * register;
+/** From an x87 register's address to its sign and exponent. */
+export const X87_EXPONENT = 8;
+export const X87_CONTROL = RUNNING_STATE + 640;
+export const X87_STATUS = RUNNING_STATE + 642;
+export const X87_TAGS = RUNNING_STATE + 644;
+export const X87_OPCODE = RUNNING_STATE + 646;
+export const X87_INSTRUCTION = RUNNING_STATE + 648;
+export const X87_OPERAND = RUNNING_STATE + 656;
+export const X87_CODE_SEGMENT = RUNNING_STATE + 664;
+export const X87_DATA_SEGMENT = RUNNING_STATE + 666;
+
+const EXCHANGE = 0x800;
 /** The linear address that a slow path is about; 8 bytes. */
 export const ADDRESS = EXCHANGE;
 /** The record that is being executed, and the instructions that may still be started after it. */
@@ -46,14 +68,15 @@ export const EXIT = EXCHANGE + 16;
 export const VECTOR = EXCHANGE + 20;
 export const HAS_ERROR_CODE = EXCHANGE + 24;
 export const ERROR_CODE = EXCHANGE + 32;
-/** What `ask` passes, and then what it answers: four words of 8 bytes. */
+/** What `ask` passes, and then what it answers: words of 8 bytes. */
 export const ANSWERS = EXCHANGE + 40;
-export const ANSWER_COUNT = 4;
-/** Where slow accesses work on bytes that have no single place in memory; SCRATCH_SLOTS of 8 bytes. */
-export const SCRATCH = EXCHANGE + 80;
+export const ANSWER_COUNT = 8;
+/** Where slow accesses work on bytes that have no single place in memory; SCRATCH_SLOTS of 16 bytes. */
+export const SCRATCH = EXCHANGE + 112;
+export const SCRATCH_SLOT_BYTES = 16;
 export const SCRATCH_SLOTS = 4;
 /** Host addresses below this are scratch. */
-export const SCRATCH_END = SCRATCH + 8 * SCRATCH_SLOTS;
+export const SCRATCH_END = SCRATCH + SCRATCH_SLOT_BYTES * SCRATCH_SLOTS;
 
 // TLB entries, of each kind: 16 bytes, found by the low bits of the virtual page number.
 //   data TLBs:  0 page address (8; -1 when empty)  8 what to add to the address's low half to get the host address (4)

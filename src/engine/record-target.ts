@@ -7,8 +7,15 @@ import { invariant } from '../base/failures.js';
 import { I32, I64 } from '../isa/meaning/expression.js';
 import type { Bits } from '../isa/meaning/semantics.js';
 import type { OperandForm } from './form.js';
-import { loadOp, type RegisterReference, type SlowFunctions, storeOp, type Target } from './generator.js';
-import { EXIT, ExitCode, gprAddress, PAGE, PREDICTOR, SEGMENT_BASES } from './layout.js';
+import {
+  loadOp,
+  type RegisterReference,
+  type SlowFunctions,
+  storeOp,
+  type Target,
+  type VectorReference,
+} from './generator.js';
+import { EXIT, ExitCode, gprAddress, PAGE, PREDICTOR, SEGMENT_BASES, SELECTORS, xmmAddress } from './layout.js';
 import * as record from './record.js';
 import type { Code, FunctionType, Label } from './wasm/code.js';
 
@@ -63,6 +70,12 @@ export abstract class RecordTarget implements Target {
     this.code.store(bits === 32 ? 'i64.store' : storeOp(bits), offset);
   }
 
+  pushVectorAddress(reference: VectorReference): number {
+    if ('operand' in reference) return this.#pushRegisterAddress(reference);
+    this.code.constant32(0);
+    return xmmAddress(reference.xmm);
+  }
+
   immediate(index: number): I64 {
     const field = record.IMMEDIATE_FIELDS[index];
     invariant(field !== undefined, 'a record has room for two immediates');
@@ -87,6 +100,28 @@ export abstract class RecordTarget implements Target {
       this.code.constant32(3);
       this.code.operate('i32.shl');
       this.code.load('i64.load', SEGMENT_BASES);
+    });
+  }
+
+  rip(): I64 {
+    const start = this.#value(() => {
+      this.code.localGet(RECORD);
+      this.code.load('i64.load16_u', record.START);
+    });
+    return this.readState(PAGE).add(start);
+  }
+
+  x87Opcode(): I64 {
+    return this.field64(record.IMMEDIATE);
+  }
+
+  operandSelector(): I64 {
+    return this.#value(() => {
+      this.code.localGet(RECORD);
+      this.code.load('i32.load8_u', record.SEGMENT);
+      this.code.constant32(1);
+      this.code.operate('i32.shl');
+      this.code.load('i64.load16_u', SELECTORS);
     });
   }
 

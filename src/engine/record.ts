@@ -11,7 +11,8 @@
 //  14  u16 end        offset of the next one: up to 15 beyond the page
 //  16  i64 displacement of the memory operand (RIP-relative: the whole address); or a second immediate;
 //                     or the target of a direct branch
-//  24  i64 immediate; of a direct branch, its low half is the address of the record to go to
+//  24  i64 immediate; of a direct branch, its low half is the address of the record to go to; of an x87 instruction, its
+//                     opcode as FNSTENV shows it
 //
 // Besides instructions there are three kinds of record that are none and retire nothing:
 //   RESOLVE  JavaScript says where to go on: not decoded yet, no longer valid, or the instruction crosses the page's end
@@ -25,7 +26,7 @@ import {
   type Operand,
   RIP as RIP_BASE,
 } from '../isa/instruction.js';
-import { gprAddress, PREDICTOR_ENTRIES, ZERO } from './layout.js';
+import { gprAddress, PREDICTOR_ENTRIES, x87Address, xmmAddress, ZERO } from './layout.js';
 
 export const RECORD_BYTES = 32;
 export const HANDLER = 0;
@@ -77,6 +78,7 @@ export function writeRecord(
   view.setUint16(record + HANDLER, handler, true);
   view.setUint16(record + START, start, true);
   view.setUint16(record + END, end, true);
+  if (instruction.row.unit === 'x87') view.setUint16(record + IMMEDIATE, x87Opcode(instruction), true);
   let registers = 0;
   let immediates = 0;
   const hasRsi = instruction.row.operands.some(({ source }) => source === 'X');
@@ -86,6 +88,12 @@ export function writeRecord(
     switch (operand.kind) {
       case 'register': {
         const address = gprAddress(operand.register) + (operand.high ? 1 : 0);
+        view.setUint16(record + REGISTER_FIELDS[registers++]!, address, true);
+        break;
+      }
+      case 'xmm':
+      case 'mm': {
+        const address = operand.kind === 'xmm' ? xmmAddress(operand.register) : x87Address(operand.register);
         view.setUint16(record + REGISTER_FIELDS[registers++]!, address, true);
         break;
       }
@@ -105,6 +113,9 @@ export function writeRecord(
     }
   }
 }
+
+/** ModRM, and above it the low three bits of the byte before. */
+const x87Opcode = ({ row, modrm }: Instruction): number => ((row.encoding.opcode & 7) << 8) | modrm;
 
 function writeMemoryOperand(view: DataView, record: number, operand: MemoryOperand, nextRip: bigint): void {
   const relative = operand.base === RIP_BASE;

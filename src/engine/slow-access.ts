@@ -11,7 +11,7 @@ import { type Mfn, PAGE_BYTES, PAGE_OFFSET_MASK, type Vpn } from '../base/addres
 import type { MachineMemory } from '../memory/index.js';
 import { READ, WRITE } from '../mmu/index.js';
 import { ACCESS_OPERAND, ACCESS_STACK, accessSize, accessSlot } from './generator.js';
-import { ADDRESS, CURRENT_RECORD, SCRATCH, SCRATCH_SLOTS } from './layout.js';
+import { ADDRESS, CURRENT_RECORD, SCRATCH, SCRATCH_SLOT_BYTES, SCRATCH_SLOTS } from './layout.js';
 import { SEGMENT } from './record.js';
 
 /** A run of bytes in one frame: where they are in the frame and in the WebAssembly memory (-1: no RAM). */
@@ -40,7 +40,7 @@ export const pageOf = (low: number, high: number): Vpn => ((high & 0xffff) * 0x1
 /** Bits 63:47 all equal, of an address whose high half this is. */
 export const isCanonicalHigh = (high: number): boolean => high >> 15 === 0 || high >> 15 === -1;
 
-const scratchAddress = (slot: number): number => SCRATCH + 8 * slot;
+const scratchAddress = (slot: number): number => SCRATCH + SCRATCH_SLOT_BYTES * slot;
 
 export abstract class SlowAccess {
   protected readonly memory: MachineMemory;

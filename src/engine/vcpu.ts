@@ -1,6 +1,6 @@
 // A virtual CPU's registers. While it runs they are in RUNNING_STATE, where generated code works on them; otherwise in a
 // buffer of its own of the same layout (layout.ts). Flags are kept lazily in both (isa/meaning/flags.ts).
-// Leaves out vector and x87 state, debug registers, and RF, which is never set between two instructions here: whoever makes
+// Leaves out debug registers, and RF, which is never set between two instructions here: whoever makes
 // an exception frame puts it into the image (SDM 3A "Masking Instruction Breakpoints", §6.8.3: set for faults).
 
 import { RFLAGS_FIXED, RFLAGS_IF, RFLAGS_RF } from '../abi/registers.js';
@@ -13,14 +13,19 @@ import {
   FLAG_CARRIES,
   FLAG_RESULT,
   gprAddress,
+  MXCSR,
   RIP,
   RUNNING_STATE,
   SEGMENT_BASES,
   SELECTORS,
   STATE_BYTES,
   SYSTEM_FLAGS,
+  TASK_SWITCHED,
+  X87_CONTROL,
+  xmmAddress,
 } from './layout.js';
 import type { EngineHost } from './services.js';
+import { type X87Image, X87Registers } from './x87-state.js';
 
 /** The value of an expression that is made of constants only. */
 function constantOf({ constant }: I64): bigint {
@@ -28,7 +33,14 @@ function constantOf({ constant }: I64): bigint {
   return constant;
 }
 
-/** Made by `Engine.createVcpu`; all registers 0 but for IF, which a PV guest has always set. */
+/** As FNINIT and a reset leave them: all exceptions masked, rounding to nearest; x87 with 64 bits of precision. */
+const INITIAL_MXCSR = 0x1f80;
+const INITIAL_X87_CONTROL = 0x037f;
+
+/**
+ * Made by `Engine.createVcpu`; all registers 0 but for IF, which a PV guest has always set, and the control words of
+ * floating point.
+ */
 export class Vcpu implements VcpuRegisters {
   readonly mmu: Mmu;
   readonly host: EngineHost;
@@ -42,6 +54,8 @@ export class Vcpu implements VcpuRegisters {
     this.mmu = mmu;
     this.host = host;
     this.rflags = BigInt(RFLAGS_IF);
+    this.mxcsr = INITIAL_MXCSR;
+    this.#state.setUint16(X87_CONTROL - RUNNING_STATE, INITIAL_X87_CONTROL, true);
   }
 
   readGpr(index: number): bigint {
@@ -84,6 +98,40 @@ export class Vcpu implements VcpuRegisters {
   writeSegmentBase(segment: number, base: bigint): void {
     invariant(segment === 4 || segment === 5, 'only FS and GS have a base');
     this.#write(SEGMENT_BASES + 8 * segment, base);
+  }
+
+  /** An XMM register, 0..15, as a number of 128 bits. */
+  readXmm(index: number): bigint {
+    const address = xmmAddress(checked(index, 16));
+    return (this.#read(address + 8) << 64n) | this.#read(address);
+  }
+  writeXmm(index: number, value: bigint): void {
+    const address = xmmAddress(checked(index, 16));
+    this.#write(address, BigInt.asUintN(64, value));
+    this.#write(address + 8, BigInt.asUintN(64, value >> 64n));
+  }
+
+  get mxcsr(): number {
+    return this.#state.getUint32(MXCSR - RUNNING_STATE, true);
+  }
+  /** Bits that do not exist are not checked: LDMXCSR and FXRSTOR have done that. */
+  set mxcsr(value: number) {
+    this.#state.setUint32(MXCSR - RUNNING_STATE, value, true);
+  }
+
+  /** The x87, whole. ES and B of the status word are what they are said to be. */
+  get x87(): X87Image {
+    return new X87Registers(this.#state, RUNNING_STATE).image;
+  }
+  set x87(image: X87Image) {
+    new X87Registers(this.#state, RUNNING_STATE).image = image;
+  }
+
+  get taskSwitched(): boolean {
+    return this.#state.getUint32(TASK_SWITCHED - RUNNING_STATE, true) !== 0;
+  }
+  set taskSwitched(value: boolean) {
+    this.#state.setUint32(TASK_SWITCHED - RUNNING_STATE, value ? 1 : 0, true);
   }
 
   /** For the engine: moves the registers to where generated code works on them. */

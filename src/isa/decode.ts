@@ -18,6 +18,7 @@ import {
   type RegisterOperand,
   RIP,
   type Row,
+  type VectorOperand,
 } from './instruction.js';
 import { operandSizeOf, widthBytes } from './sizes.js';
 import { candidates, NO_ROW, opcodeKind, WITH_MODRM } from './table.js';
@@ -207,6 +208,7 @@ class Decoding {
       lock: this.lock,
       repeat: this.repeat(row),
       operands,
+      modrm: row.encoding.modrm ? (this.mod << 6) | (this.reg << 3) | this.rm : 0,
       repeatPrefix: isOpcode ? 0 : this.repeatPrefix,
       segmentPrefix: this.segmentPrefix,
       displacementBytes: this.displacementBytes,
@@ -276,6 +278,25 @@ class Decoding {
         return this.implied(RDI, ES, size);
       case 'B':
         return this.implied(RBX, this.override < 0 ? DS : this.override, size);
+      case 'T':
+        return this.implied(RDI, this.override < 0 ? DS : this.override, size);
+      case 'V':
+        return { kind: 'xmm', register: this.reg | this.rexBit(REX_R) };
+      case 'W':
+        return this.mod === 3 ? this.xmmOfRm() : this.memory(size);
+      case 'U':
+        return this.xmmOfRm();
+      // REX does not reach beyond the eight MMX registers.
+      case 'P':
+        return { kind: 'mm', register: this.reg };
+      case 'Q':
+        return this.mod === 3 ? { kind: 'mm', register: this.rm } : this.memory(size);
+      case 'N':
+        return { kind: 'mm', register: this.rm };
+      case 'ST':
+        return { kind: 'st', register: 0 };
+      case 'STi':
+        return { kind: 'st', register: this.rm };
       case 'fixed-register':
         return { kind: 'register', register: spec.fixed, size: size as IntegerSize, high: false };
       case 'fixed-segment':
@@ -294,6 +315,10 @@ class Decoding {
   private register(register: number, size: number): RegisterOperand {
     const high = size === 1 && this.rex === 0 && register >= 4;
     return { kind: 'register', register: high ? register - 4 : register, size: size as IntegerSize, high };
+  }
+
+  private xmmOfRm(): VectorOperand {
+    return { kind: 'xmm', register: this.rm | this.rexBit(REX_B) };
   }
 
   private memory(size: number): MemoryOperand {

@@ -13,6 +13,7 @@ import {
   type RegisterOperand,
   RIP,
   type Row,
+  type VectorOperand,
 } from './instruction.js';
 import { operandSizeOf, widthBytes } from './sizes.js';
 
@@ -40,7 +41,7 @@ export function encode(request: EncodeRequest): Uint8Array | undefined {
 
 const OVERRIDES: Readonly<Record<number, number>> = { [FS]: 0x64, [GS]: 0x65 };
 /** [rSI], [rDI], [rBX]: where the operands are that no byte names. */
-const IMPLIED_BASES: Readonly<Record<string, number>> = { X: RSI, Y: RDI, B: RBX };
+const IMPLIED_BASES: Readonly<Record<string, number>> = { X: RSI, Y: RDI, B: RBX, T: RDI };
 /** The ways to say an operand size: nothing, 66, REX.W. */
 const SIZE_PREFIXES = [
   { w: false, p66: false },
@@ -124,6 +125,14 @@ class Encoder {
       case 'register':
         this.placeRegister(spec, operand, size);
         break;
+      case 'xmm':
+      case 'mm':
+        this.placeVector(spec, operand);
+        break;
+      case 'st':
+        if (spec.source === 'STi') this.putRm(operand.register);
+        else this.need(spec.source === 'ST' && operand.register === 0);
+        break;
       case 'memory':
         this.placeMemory(spec, operand, size);
         break;
@@ -173,6 +182,12 @@ class Encoder {
     }
   }
 
+  private placeVector(spec: OperandSpec, { kind, register }: VectorOperand): void {
+    const [inReg, inRm] = kind === 'xmm' ? ['V', 'WU'] : ['P', 'QN'];
+    if (inRm.includes(spec.source)) this.putRm(register);
+    else this.putReg(spec.source === inReg, register);
+  }
+
   private placeImmediate(spec: OperandSpec, operand: ImmediateOperand, size: number): void {
     switch (spec.source) {
       case 'one':
@@ -199,6 +214,8 @@ class Encoder {
     switch (spec.source) {
       case 'E':
       case 'M':
+      case 'W':
+      case 'Q':
         this.putAddress(operand);
         break;
       case 'O':
@@ -209,6 +226,7 @@ class Encoder {
       case 'X':
       case 'Y':
       case 'B':
+      case 'T':
         this.need(bare && operand.base === IMPLIED_BASES[spec.source]);
         this.need(spec.source !== 'Y' || operand.segment === ES);
         this.need(spec.source === 'Y' || operand.segment === DS || this.override !== 0);

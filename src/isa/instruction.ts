@@ -1,7 +1,7 @@
 // The words that everybody in the house uses about instructions: what a row of the table holds (what an instruction is)
 // and what a decoded instruction holds (what these bytes say). How a row is written down: row.ts and docs/isa.md.
 // Sources: SDM 2 "Instruction Format" (2.1–2.2), "Key to Abbreviations" (Appendix A.2).
-// Leaves out: vector registers and the VEX, EVEX and XOP encodings, which come as further operand kinds and row fields.
+// Leaves out: the VEX, EVEX and XOP encodings, and wider vector registers, which come as further row fields.
 
 import type { Meaning } from './meaning/semantics.js';
 
@@ -10,19 +10,33 @@ export type IntegerSize = 1 | 2 | 4 | 8;
 
 /** Which processors have the instruction: the name of its CPUID feature flag, as the SDM spells it. */
 export type CpuidFeature =
+  | 'ADX'
   | 'BMI1'
+  | 'CLFLUSHOPT'
+  | 'CLFSH'
+  | 'CLWB'
   | 'CMPXCHG16B'
   | 'CX8'
+  | 'FPU'
+  | 'FSGSBASE'
+  | 'FXSR'
   | 'INVPCID'
   | 'LZCNT'
+  | 'MMX'
   | 'MONITOR'
   | 'MOVBE'
   | 'POPCNT'
   | 'PREFETCHW'
+  | 'RDRAND'
+  | 'RDSEED'
   | 'RDTSCP'
   | 'SMAP'
   | 'SSE'
   | 'SSE2'
+  | 'SSE3'
+  | 'SSE4_1'
+  | 'SSE4_2'
+  | 'SSSE3'
   | 'WBNOINVD'
   | 'XSAVE';
 
@@ -40,7 +54,9 @@ export interface OperandSpec {
  * Where an operand is found; the SDM's letters, and names for what the row itself fixes:
  * E ModRM.rm register or memory · R only register · M only memory · G ModRM.reg · S segment, C control, D debug
  * register in ModRM.reg · Z register in the opcode's low three bits · I immediate · Is sign-extended immediate · J
- * relative target · O memory at an address in the instruction · X [rSI] · Y [rDI] · B [rBX].
+ * relative target · O memory at an address in the instruction · X [rSI] · Y [rDI] · B [rBX] · T [rDI] in DS.
+ * x87 registers: ST the top of the stack · STi the one that ModRM.rm counts from there.
+ * SSE registers: V ModRM.reg · W ModRM.rm or memory · U ModRM.rm only. MMX registers: P, Q and N in the same way.
  */
 export type OperandSource =
   | 'E'
@@ -58,6 +74,15 @@ export type OperandSource =
   | 'X'
   | 'Y'
   | 'B'
+  | 'T'
+  | 'V'
+  | 'W'
+  | 'U'
+  | 'P'
+  | 'Q'
+  | 'N'
+  | 'ST'
+  | 'STi'
   | 'fixed-register'
   | 'fixed-segment'
   | 'one';
@@ -66,9 +91,30 @@ export type OperandSource =
  * How large an operand is; the SDM's letters: b byte · w word · d doubleword · q quadword · dq 16 bytes · v the operand
  * size (2, 4, 8) · z 2 or 4 (4 for operand size 8) · y 4 or 8 (8 only with REX.W) · p far pointer (2 bytes of selector
  * after v of offset) · s descriptor-table register (2 bytes of limit, 8 of base) · none for operands with no access
- * behind them (LEA).
+ * behind them (LEA). Of vectors: ps, pd 16 bytes of 32-bit or 64-bit floats · ss, sd one such float, the lowest · fx what
+ * FXSAVE saves, 512 bytes. Of the x87: t 10 bytes, a number of 80 bits or packed decimals · fe its environment, 14 or 28
+ * bytes by operand size (FNSTENV) · fs the same and all registers, 94 or 108 bytes (FNSAVE). Of a vector register that is the part which is used.
  */
-export type OperandWidth = 'b' | 'w' | 'd' | 'q' | 'dq' | 'v' | 'z' | 'y' | 'p' | 's' | 'none';
+export type OperandWidth =
+  | 'b'
+  | 'w'
+  | 'd'
+  | 'q'
+  | 'dq'
+  | 'v'
+  | 'z'
+  | 'y'
+  | 'p'
+  | 's'
+  | 'ps'
+  | 'pd'
+  | 'ss'
+  | 'sd'
+  | 'fx'
+  | 't'
+  | 'fe'
+  | 'fs'
+  | 'none';
 
 /** The opcode maps: one-byte, 0F, 0F 38, 0F 3A. */
 export type OpcodeMap = 0 | 1 | 2 | 3;
@@ -120,10 +166,15 @@ export interface Row {
   /** F2/F3 repeat it: 'count' until rCX is 0 (MOVS), 'compare' until rCX is 0 or ZF says so (CMPS); 'none' never. */
   readonly repeats: 'none' | 'count' | 'compare';
   /**
-   * The operand size in 64-bit mode: 'prefix' 4, 66 makes it 2, REX.W 8 · 'd64' 8, 66 makes it 2 · 'f64' always 8 ·
+   * The operand size in 64-bit mode: 'prefix' 4, 66 makes it 2, REX.W 8 · 'y' 4, REX.W 8 · 'd64' 8, 66 makes it 2 · 'f64' always 8 ·
    * 'byte' always 1.
    */
-  readonly sizing: 'prefix' | 'd64' | 'f64' | 'byte';
+  readonly sizing: 'prefix' | 'y' | 'd64' | 'f64' | 'byte';
+  /**
+   * Whose registers it works on: with 'x87', 'mmx' and 'sse' it is #NM while CR0.TS is set; 'mmx' and 'x87' raise a pending
+   * x87 exception (#MF), and 'mmx' leaves all x87 registers valid and TOP 0.
+   */
+  readonly unit: 'integer' | 'x87' | 'mmx' | 'sse';
   /** Who may run it: 'cpl0' (else #GP), 'iopl' (else #GP unless IOPL or the I/O map allows it). */
   readonly privilege: 'none' | 'cpl0' | 'iopl';
   readonly cpuid: CpuidFeature | undefined;
@@ -135,6 +186,8 @@ export interface Row {
 
 export type Operand =
   | RegisterOperand
+  | VectorOperand
+  | StackOperand
   | MemoryOperand
   | ImmediateOperand
   | RelativeOperand
@@ -149,6 +202,18 @@ export interface RegisterOperand {
   readonly size: IntegerSize;
   /** Bits 15:8 of the register: AH, CH, DH, BH, as register 0..3. */
   readonly high: boolean;
+}
+
+/** XMM0 to XMM15, or MM0 to MM7. */
+export interface VectorOperand {
+  readonly kind: 'xmm' | 'mm';
+  readonly register: number;
+}
+
+/** An x87 register: ST(0) to ST(7), counted from the top of the stack. */
+export interface StackOperand {
+  readonly kind: 'st';
+  readonly register: number;
 }
 
 /** The address is base + index * scale + displacement, truncated to the address size, plus the base of FS or GS. */
@@ -167,7 +232,10 @@ export interface MemoryOperand {
    * instructions). In 64-bit mode only FS and GS have a base; SS matters for which fault a non-canonical address is.
    */
   readonly segment: number;
-  /** Bytes accessed: 1, 2, 4, 8, 16, 6 or 10 for far pointers, 10 for table registers; 0 when nothing is accessed. */
+  /**
+   * Bytes accessed: 1, 2, 4, 8, 16, 6 or 10 for far pointers, 10 for table registers and numbers of 80 bits, 512 for
+   * FXSAVE, 14 to 108 for FNSTENV and FNSAVE; 0 when nothing is accessed.
+   */
   readonly size: number;
 }
 
@@ -224,6 +292,8 @@ export interface Instruction {
   readonly repeatPrefix: 0 | 0xf2 | 0xf3;
   /** For printing: the segment that the last override byte names, with an effect here or without; -1 when none. */
   readonly segmentPrefix: number;
+  /** The ModRM byte, or 0: the x87 remembers it. */
+  readonly modrm: number;
   /** For printing, and encoding the same again: bytes of displacement behind ModRM, be it more than it needs. */
   readonly displacementBytes: 0 | 1 | 4;
 }

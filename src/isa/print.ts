@@ -27,9 +27,13 @@ export function printIntel(instruction: Instruction, options: PrintOptions = {})
 /** `mov %rax,0x8(%rdi)` */
 export function printAtt(instruction: Instruction, options: PrintOptions = {}): string {
   const { row, operands } = instruction;
-  // A shift by one shows no count, a reserved no-operation no second operand.
-  const shown = row.mnemonic === 'RESERVEDNOP' || row.operandText.endsWith(',1') ? operands.slice(0, 1) : operands;
-  const written = shown.map((operand) => attOperand(operand, instruction, options));
+  const all = operands.map((operand, index) =>
+    row.operands[index]?.source === 'ST' ? '%st' : attOperand(operand, instruction, options),
+  );
+  // A shift by one shows no count, a reserved no-operation no second operand, a comparison not the top of the stack.
+  const isShort = row.mnemonic === 'RESERVEDNOP' || row.operandText.endsWith(',1');
+  const isStackPair = row.operandText === 'ST,STi' && /^F(U?COMP?|XCH)$/.test(row.mnemonic);
+  const written = isShort ? all.slice(0, 1) : isStackPair ? all.slice(1) : all;
   // ENTER alone keeps Intel's order.
   if (row.mnemonic !== 'ENTER') written.reverse();
   const words = [...attPrefixes(instruction), attName(instruction)];
@@ -174,7 +178,11 @@ function attPrefixes(instruction: Instruction): string[] {
   const used = operands.some((operand) => operand.kind === 'memory' && operand.segment === segmentPrefix);
   if (segmentPrefix !== NO_REGISTER && !used) words.push(unusedOverride(instruction));
   if (!showsAddressSize(instruction) && !row.silent) words.push('addr32');
-  const asked = operandSize !== defaultSize(row) && !showsSize(instruction) && !hasAttSuffix(instruction);
+  const asked =
+    operandSize !== defaultSize(row) &&
+    !showsSize(instruction) &&
+    !hasAttSuffix(instruction) &&
+    !(row.unit === 'x87' && operandSize === 2);
   if (asked) words.push(operandSize === 8 ? 'rex.W' : 'data16');
   return words;
 }
@@ -211,10 +219,15 @@ const ATT_NAMES: Readonly<Record<string, string>> = {
   INSD: 'insl',
   OUTSD: 'outsl',
   RESERVEDNOP: 'nop',
+  WAIT: 'fwait',
+  FNENI: 'fneni(8087 only)',
+  FNDISI: 'fndisi(8087 only)',
+  FNSETPM: 'fnsetpm(287 only)',
 };
 
 function attName(instruction: Instruction): string {
   const { row, operandSize, operands } = instruction;
+  if (row.unit === 'x87') return attX87Name(instruction);
   const suffix = hasAttSuffix(instruction) ? (ATT_SUFFIXES[operandSize] as string) : '';
   const source = operands[1];
   const sourceSuffix = source?.kind === 'register' || source?.kind === 'memory' ? ATT_SUFFIXES[source.size] : '';
@@ -233,7 +246,32 @@ function attName(instruction: Instruction): string {
   }
   // The accumulator operand of these tells their size.
   const bare = /^(STOS|LODS|SCAS)[BWDQ]$/.exec(row.mnemonic);
-  return `${ATT_NAMES[row.mnemonic] ?? (bare?.[1] ?? row.mnemonic).toLowerCase()}${suffix}`;
+  const special = isVector(row) ? undefined : ATT_NAMES[row.mnemonic];
+  return `${special ?? (bare?.[1] ?? row.mnemonic).toLowerCase()}${suffix}`;
+}
+
+/** MOVSD and CMPSD are strings' names, and vectors' too. */
+const isVector = ({ unit }: Row): boolean => unit === 'sse' || unit === 'mmx';
+
+const [FLOAT_SUFFIXES, INTEGER_SUFFIXES]: readonly Readonly<Record<number, string>>[] = [
+  { 4: 's', 8: 'l', 10: 't' },
+  { 2: 's', 4: 'l', 8: 'll' },
+] as const;
+/** Their memory is neither a float nor an integer; the size of an environment shows when it is the small one. */
+const WITHOUT_SUFFIX = /^F(BLD|BSTP|LDCW|NSTCW|NSTSW)$/;
+
+/** x87 instructions have suffixes of their own; and what subtracts from ST(i), or divides it, goes by the reverse's name. */
+function attX87Name({ row, operandSize, operands }: Instruction): string {
+  const { mnemonic, operandText } = row;
+  const name = (ATT_NAMES[mnemonic] ?? mnemonic).toLowerCase();
+  if (operandText === 'STi,ST') {
+    const [, verb, reverse, pop] = /^(fsub|fdiv)(r?)(p?)$/.exec(name) ?? [];
+    return verb ? `${verb}${reverse ? '' : 'r'}${pop}` : name;
+  }
+  const [operand] = operands;
+  if (operand?.kind !== 'memory' || WITHOUT_SUFFIX.test(mnemonic)) return name;
+  if (row.sizing === 'prefix') return operandSize === 2 ? `${name}s` : name;
+  return `${name}${(mnemonic.startsWith('FI') ? INTEGER_SUFFIXES : FLOAT_SUFFIXES)?.[operand.size]}`;
 }
 
 /** Where no register tells the size, a letter behind the name does. */

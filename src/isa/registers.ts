@@ -9,6 +9,8 @@ import type {
   Operand,
   RegisterOperand,
   SegmentOperand,
+  StackOperand,
+  VectorOperand,
 } from './instruction.js';
 
 const NUMBERED = ['r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'];
@@ -41,17 +43,33 @@ export function registerName(operand: Exclude<Operand, { kind: 'memory' | 'immed
       return `cr${operand.register}`;
     case 'debug':
       return `dr${operand.register}`;
+    case 'xmm':
+    case 'mm':
+      return `${operand.kind}${operand.register}`;
+    case 'st':
+      return `st(${operand.register})`;
   }
 }
 
+/** A register as an operand, of whatever kind. */
+export type AnyRegisterOperand =
+  | RegisterOperand
+  | VectorOperand
+  | StackOperand
+  | SegmentOperand
+  | ControlOperand
+  | DebugOperand;
+
 /** Every register by its name. */
-export const registersByName: ReadonlyMap<string, RegisterOperand | SegmentOperand | ControlOperand | DebugOperand> =
-  new Map(
-    [
-      ...([1, 2, 4, 8] as const).flatMap((size) => NAMES[size].map((_, number) => register(number, size))),
-      ...HIGH_NAMES.map((_, number) => register(number, 1, true)),
-      ...SEGMENT_NAMES.map((_, number) => ({ kind: 'segment', register: number }) as const),
-      ...Array.from({ length: 16 }, (_, number) => ({ kind: 'control', register: number }) as const),
-      ...Array.from({ length: 8 }, (_, number) => ({ kind: 'debug', register: number }) as const),
-    ].map((operand) => [registerName(operand), operand]),
-  );
+export const registersByName: ReadonlyMap<string, AnyRegisterOperand> = new Map(
+  [
+    ...([1, 2, 4, 8] as const).flatMap((size) => NAMES[size].map((_, number) => register(number, size))),
+    ...HIGH_NAMES.map((_, number) => register(number, 1, true)),
+    ...SEGMENT_NAMES.map((_, number) => ({ kind: 'segment', register: number }) as const),
+    ...Array.from({ length: 16 }, (_, number) => ({ kind: 'control', register: number }) as const),
+    ...Array.from({ length: 8 }, (_, number) => ({ kind: 'debug', register: number }) as const),
+    ...Array.from({ length: 16 }, (_, number) => ({ kind: 'xmm', register: number }) as const),
+    ...Array.from({ length: 8 }, (_, number) => ({ kind: 'mm', register: number }) as const),
+    ...Array.from({ length: 8 }, (_, number) => ({ kind: 'st', register: number }) as const),
+  ].map((operand) => [registerName(operand), operand]),
+);

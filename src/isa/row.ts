@@ -20,12 +20,14 @@ export interface RowOptions {
   /** LOCK is allowed when the destination is memory. */
   readonly lock?: boolean;
   readonly repeats?: 'count' | 'compare';
-  readonly sizing?: 'd64' | 'f64';
+  readonly sizing?: Row['sizing'];
   readonly privilege?: 'cpl0' | 'iopl';
   readonly cpuid?: CpuidFeature;
   readonly condition?: number;
   readonly silent?: boolean;
   readonly alias?: boolean;
+  /** Unless given, that of the operands: MMX where there is one of its registers, else SSE, else integer. */
+  readonly unit?: Row['unit'];
 }
 
 /** A row before it has its place in the table. */
@@ -40,22 +42,36 @@ export function row(
   options: RowOptions = {},
 ): UnplacedRow {
   const operands = operandText === '' ? [] : operandText.split(',').map(parseOperand);
+  const encoding = parseEncoding(encodingText, operands);
   return {
     mnemonic,
     operandText,
     encodingText,
     operands,
-    encoding: parseEncoding(encodingText, operands),
+    encoding,
     means,
     condition: options.condition ?? -1,
     lockable: options.lock ?? false,
     repeats: options.repeats ?? 'none',
-    sizing: options.sizing ?? (isByteForm(operands) ? 'byte' : 'prefix'),
+    sizing: options.sizing ?? usualSizing(operands, encoding),
+    unit: options.unit ?? unitOf(operands),
     privilege: options.privilege ?? 'none',
     cpuid: options.cpuid,
     silent: options.silent ?? false,
     alias: options.alias ?? false,
   };
+}
+
+/** The operand size where the row does not say. Vector instructions have none, but where a general register has one. */
+function usualSizing(operands: readonly OperandSpec[], encoding: Encoding): Row['sizing'] {
+  if (unitOf(operands) === 'integer') return isByteForm(operands) ? 'byte' : 'prefix';
+  if (operands.some(({ width }) => width === 'y')) return 'y';
+  return encoding.operandSize !== 0 ? 'prefix' : 'f64';
+}
+
+function unitOf(operands: readonly OperandSpec[]): Row['unit'] {
+  if (operands.some(({ source }) => /^[PQN]$/.test(source))) return 'mmx';
+  return operands.some(({ source }) => /^[VWU]$/.test(source)) ? 'sse' : 'integer';
 }
 
 /** Works on bytes whatever the prefixes say: an operand of width b, and none whose width follows the prefixes. */
@@ -67,6 +83,7 @@ function isByteForm(operands: readonly OperandSpec[]): boolean {
 /** Operands that a row fixes: where, how wide, and the register's encoding number or the value. */
 const FIXED_OPERANDS: Readonly<Record<string, readonly [OperandSource, OperandWidth, number]>> = {
   AL: ['fixed-register', 'b', 0],
+  AX: ['fixed-register', 'w', 0],
   CL: ['fixed-register', 'b', 1],
   DX: ['fixed-register', 'w', 2],
   eAX: ['fixed-register', 'z', 0],
@@ -74,12 +91,14 @@ const FIXED_OPERANDS: Readonly<Record<string, readonly [OperandSource, OperandWi
   FS: ['fixed-segment', 'w', 4],
   GS: ['fixed-segment', 'w', 5],
   1: ['one', 'b', 1],
+  ST: ['ST', 't', 0],
+  STi: ['STi', 't', -1],
 };
 
 function parseOperand(text: string): OperandSpec {
   const fixed = FIXED_OPERANDS[text];
   if (fixed) return { text, source: fixed[0], width: fixed[1], fixed: fixed[2] };
-  const letters = /^([ERMGSCDZIJOXYB])(dq|[bwdqvzyps])?(s?)$/.exec(text);
+  const letters = /^([ERMGSCDZIJOXYBTVWUPQN])(dq|ps|pd|ss|sd|f[xes]|[bwdqvzypst])?(s?)$/.exec(text);
   invariant(letters, `${text} is an operand in the SDM's letters`);
   const [, letter, width, signExtended] = letters;
   invariant(!signExtended || letter === 'I', `only an immediate says that it is sign-extended, not ${text}`);
@@ -136,7 +155,7 @@ function parseModrm(text: string | undefined, operands: readonly OperandSpec[]):
   const [mod, reg, rm] = fields;
   const bits = fields.join('');
   const sources = operands.map(({ source }) => source);
-  const registerOnly = mod === '11' || sources.includes('R');
+  const registerOnly = mod === '11' || sources.some((source) => /^([RUN]|STi)$/.test(source));
   const form = mod === 'mm' ? 'ignored' : registerOnly ? 'register' : sources.includes('M') ? 'memory' : 'either';
   invariant(reg?.length === 3 && rm?.length === 3, `${text} is a ModRM byte`);
   return {

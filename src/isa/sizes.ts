@@ -11,11 +11,23 @@ export function widthBytes(width: OperandWidth, operandSize: IntegerSize): numbe
     case 'w':
       return 2;
     case 'd':
+    case 'ss':
       return 4;
     case 'q':
+    case 'sd':
       return 8;
     case 'dq':
+    case 'ps':
+    case 'pd':
       return 16;
+    case 't':
+      return 10;
+    case 'fe':
+      return operandSize === 2 ? 14 : 28;
+    case 'fs':
+      return operandSize === 2 ? 94 : 108;
+    case 'fx':
+      return 512;
     case 'v':
       return operandSize;
     case 'z':
@@ -40,6 +52,8 @@ export function operandSizeOf(row: Row, rexW: boolean, prefix66: boolean): Integ
       return 8;
     case 'd64':
       return prefix66 && !rexW ? 2 : 8;
+    case 'y':
+      return rexW ? 8 : 4;
     case 'prefix':
       if (rexW) return 8;
       return prefix66 && row.encoding.mandatory !== '66' ? 2 : 4;

@@ -13,6 +13,8 @@ export interface MachineConfig {
   readonly commandLine: string;
   /** The domain's memory, in pages of 4 KiB. */
   readonly pages: number;
+  /** 1 to 32. The guest's kernel starts all but the first. */
+  readonly vcpus: number;
   readonly staleness: Staleness;
   readonly flush: FlushPolicy;
   /** Of everything that happens by chance. */

@@ -1,6 +1,6 @@
 // CPUID of the modelled processor: what the engine's rows can do, and no more. What a guest sees is up to Xen's policy.
 // Source: SDM 2A "CPUID", AMD 3 "CPUID". Family, model and stepping are those of the first 64-bit Xeon (the DL380 G4's) and
-// of a K8 Opteron. Left out until their rows exist: FPU, MMX, FXSR, SSE and all later vector extensions, XSAVE, BMI.
+// of a K8 Opteron. Left out until their rows exist: AVX and all later vector extensions, XSAVE, BMI.
 
 import { PHYSICAL_ADDRESS_BITS } from '../abi/paging.js';
 import type { CpuName } from '../mmu/index.js';
@@ -18,15 +18,19 @@ const PROCESSORS: Readonly<Record<CpuName, Processor>> = {
   amd: { vendor: 'AuthenticAMD', brand: 'Paravane modelled AMD processor', signature: 0x0f5a },
 };
 
-const HIGHEST_BASIC = 1;
+const HIGHEST_BASIC = 7;
 const HIGHEST_EXTENDED = 0x8000_0008;
 
 const bits = (...positions: readonly number[]): number => positions.reduce((mask, bit) => mask | (1 << bit), 0) >>> 0;
 
-/** CX16, MOVBE, POPCNT. */
-const LEAF1_ECX = bits(13, 22, 23);
-/** PSE, TSC, MSR, PAE, CX8, PGE, CMOV. */
-const LEAF1_EDX = bits(3, 4, 5, 6, 8, 13, 15);
+/** SSE3, SSSE3, CX16, SSE4.1, SSE4.2, MOVBE, POPCNT. */
+const LEAF1_ECX = bits(0, 9, 13, 19, 20, 22, 23);
+/** FPU, PSE, TSC, MSR, PAE, CX8, PGE, CMOV, CLFSH, MMX, FXSR, SSE, SSE2. */
+const LEAF1_EDX = bits(0, 3, 4, 5, 6, 8, 13, 15, 19, 23, 24, 25, 26);
+/** What CLFLUSH flushes: 64 bytes, in units of 8. */
+const LEAF1_EBX = 8 << 8;
+/** ADX, CLFLUSHOPT, CLWB. */
+const LEAF7_EBX = bits(19, 23, 24);
 /** LAHF64, LZCNT, PREFETCHW. */
 const EXTENDED_ECX = bits(0, 5, 8);
 /** SYSCALL, NX, 1 GiB pages, RDTSCP, LM. */
@@ -46,12 +50,14 @@ const registers = (eax: number, ebx = 0, ecx = 0, edx = 0): CpuidResult => ({ ea
 /** What the processor answers. Leaves beyond its highest give zeros. */
 export function hardwareCpuid(cpu: CpuName): HardwareCpuid {
   const { vendor, brand, signature } = PROCESSORS[cpu];
-  return (leaf) => {
+  return (leaf, subleaf) => {
     switch (leaf >>> 0) {
       case 0:
         return registers(HIGHEST_BASIC, word(vendor, 0), word(vendor, 8), word(vendor, 4));
       case 1:
-        return registers(signature, 0, LEAF1_ECX, LEAF1_EDX);
+        return registers(signature, LEAF1_EBX, LEAF1_ECX, LEAF1_EDX);
+      case 7:
+        return registers(0, subleaf === 0 ? LEAF7_EBX : 0);
       case 0x8000_0000:
         return registers(HIGHEST_EXTENDED, word(vendor, 0), word(vendor, 8), word(vendor, 4));
       case 0x8000_0001:

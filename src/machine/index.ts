@@ -2,7 +2,7 @@
 // history and evidence (what an explanation may say of a stale use); guest-elf.
 
 export type { CrashReport } from '../abi/crash-report.js';
-export type { MachineEvidence } from '../crash/index.js';
+export type { Explanation, MachineEvidence } from '../crash/index.js';
 export {
   CPUS,
   type CpuName,

@@ -6,7 +6,9 @@
 //            └──────── timers and chance come due at exact instructions <────┘
 //
 // A run is a function of its configuration and of what is typed, and when (in retired instructions).
-// Left out: several domains, more than one vCPU per domain, devices, snapshots.
+// Several vCPUs take turns on the one engine, TURN instructions each: the turns end at the same instructions however the run
+// is cut into calls of `run`, so the interleaving repeats. Time passes for all of them with every instruction of any.
+// Left out: several domains, devices, snapshots.
 
 import { FS, GPR_NAMES, GS, SEGMENT_NAMES } from '../abi/registers.js';
 import { addDomU, ConsoleBackend, Store, XenstoreBackend } from '../backends/index.js';
@@ -16,7 +18,7 @@ import { invariant } from '../base/failures.js';
 import { hex, hex64 } from '../base/hex.js';
 import { random } from '../base/random.js';
 import { type BuiltDomain, buildDomain, readKernel } from '../builder/index.js';
-import type { MachineEvidence } from '../crash/index.js';
+import { type Explanation, explainReport, type MachineEvidence, type StatedCode } from '../crash/index.js';
 import { Engine, type EngineHost, type Exit, type Vcpu } from '../engine/index.js';
 import {
   FrameAllocator,
@@ -28,12 +30,13 @@ import {
 } from '../memory/index.js';
 import { Mmu, type MmuEvent, PageTables } from '../mmu/index.js';
 import { type Finding, Sanitizer, type SanitizerOptions } from '../sanitizer/index.js';
-import { elfSymbols, SymbolTable } from '../symbols/index.js';
+import { elfSymbols, kallsymsSymbols, SymbolTable } from '../symbols/index.js';
 import {
   type Domain,
   type DomainEnd,
   Hypervisor,
   hypercallName,
+  peekGuest,
   readDescriptor,
   systemRegisters,
   type XenVcpu,
@@ -54,6 +57,10 @@ const XEN_SPARE_FRAMES = 512;
 const MAX_MFN = 0x100_0000;
 /** The wall clock when a machine starts: the morning of the seed's commit. A constant, so that runs repeat. */
 const BOOT_WALL_NS = 1_364_566_856_000_000_000n;
+/** How much code an explanation shows: what Linux shows behind the trap. */
+const CODE_BYTES = 21;
+/** Instructions that a vCPU runs before the next one has its turn. */
+const TURN = 10_000;
 /** Instructions between two looks at what dom0 has to do unasked (a guest need not say that it has taken input). */
 const SERVICE_INTERVAL = 100_000;
 
@@ -85,6 +92,15 @@ export interface MachineStatistics {
   readonly wrongPaths: number;
 }
 
+/** A virtual CPU with all that belongs to it in each room. */
+interface Processor {
+  readonly cpu: Vcpu;
+  readonly mmu: Mmu;
+  readonly vcpu: XenVcpu;
+  /** When its TLB next wants to drop or load something by itself, in retired instructions of the machine. */
+  chanceAt: number;
+}
+
 export class Machine {
   /** Names of the guest kernel's addresses, if its file has any. */
   readonly symbols: SymbolTable;
@@ -92,18 +108,18 @@ export class Machine {
   readonly #clock: VirtualClock;
   readonly #hypervisor: Hypervisor;
   readonly #domain: Domain;
-  readonly #cpu: Vcpu;
-  readonly #mmu: Mmu;
-  readonly #vcpu: XenVcpu;
+  readonly #processors: readonly Processor[];
+  /** Whose turn it is, and when the turn ends. */
+  #turn = 0;
+  #turnEndsAt = TURN;
   readonly #console: ConsoleBackend;
   readonly #xenstore: XenstoreBackend;
   readonly #history: TranslationHistory;
   readonly #sanitizer: Sanitizer | undefined;
   readonly #hypercalls = new Map<number, number>();
   readonly #output = channel<Uint8Array>();
-  /** When dom0 next looks at its rings unasked, and when chance next has its way, in retired instructions. */
+  /** When dom0 next looks at its rings unasked, in retired instructions. */
   #serviceAt = SERVICE_INTERVAL;
-  #chanceAt: number;
 
   /** Builds the machine and its domain. InputError when kernel, initrd and memory do not fit together. */
   constructor(config: MachineConfig) {
@@ -138,19 +154,29 @@ export class Machine {
       toolstack: profile,
       ...(config.initrd && { initrd: config.initrd }),
     });
-    this.symbols = image.symbols ? elfSymbols(image.symbols) : new SymbolTable([]);
+    this.symbols = image.symbols
+      ? elfSymbols(image.symbols)
+      : (kallsymsSymbols(kernel.elf.bytes) ?? new SymbolTable([]));
 
-    this.#mmu = new Mmu({ tables, staleness: config.staleness, random: random(config.seed), vcpu: 0 });
-    this.#chanceAt = this.#mmu.nextChanceIn();
-    this.#cpu = this.#engine.createVcpu(this.#mmu, this.#host());
-    this.#domain = this.#hypervisor.createDomain({
-      id,
-      image,
-      vcpus: [{ registers: this.#cpu, mmu: this.#mmu }],
+    const chance = random(config.seed);
+    const hardware = Array.from({ length: config.vcpus }, (_, vcpu) => {
+      const mmu = new Mmu({ tables, staleness: config.staleness, random: chance.fork(`vcpu ${vcpu}`), vcpu });
+      return {
+        mmu,
+        registers: this.#engine.createVcpu(
+          mmu,
+          this.#host(() => this.#processors[vcpu]!.vcpu),
+        ),
+      };
     });
-    this.#vcpu = this.#domain.initialVcpu;
+    this.#domain = this.#hypervisor.createDomain({ id, image, vcpus: hardware });
+    this.#processors = hardware.map(({ mmu, registers: cpu }, index) => {
+      const vcpu = this.#domain.vcpus[index];
+      invariant(vcpu, 'the domain has a vCPU for each that it was given');
+      return { cpu, mmu, vcpu, chanceAt: mmu.nextChanceIn() };
+    });
     // From here on only: what building the domain changed is no part of the guest's history.
-    this.#history = new TranslationHistory(events, () => this.#cpu.rip);
+    this.#history = new TranslationHistory(events, () => this.#current.cpu.rip);
     this.#sanitizer = config.sanitize ? this.#watchTranslations(memory, tables, config.sanitize) : undefined;
     this.#hypervisor.events.subscribe((event) => {
       if (event.kind === 'hypercall') this.#hypercalls.set(event.number, (this.#hypercalls.get(event.number) ?? 0) + 1);
@@ -178,9 +204,9 @@ export class Machine {
 
   /** After a crash on a stale translation: what only the machine knows of it. */
   get evidence(): MachineEvidence | undefined {
-    const walk = this.ended?.report?.walk;
-    const use = walk && this.#history.staleUse(this.#vcpu.id, vaddr(walk.vaddr));
-    return use && evidenceOf(use, (address) => this.#nameOf(address));
+    const report = this.ended?.report;
+    const use = report?.walk && this.#history.staleUse(report.vcpu, vaddr(report.walk.vaddr));
+    return use && evidenceOf(use, (address) => this.symbols.format(address));
   }
 
   /**
@@ -191,10 +217,28 @@ export class Machine {
     return this.#sanitizer?.findings ?? [];
   }
 
-  /** The vCPU's registers as names and texts, for people. */
+  /** What an expert makes of the crash, with all that the machine knows; `replay` is the command that runs it again. */
+  explain(replay?: string): Explanation | undefined {
+    const report = this.ended?.report;
+    if (!report) return undefined;
+    const evidence = this.evidence && { ...this.evidence, ...(replay !== undefined && { replay }) };
+    return explainReport(report, evidence, {
+      symbol: (address) => this.symbols.format(address),
+      code: this.#codeAt(report.vcpu, report.registers.rip),
+    });
+  }
+
+  /** The bytes of the instruction at rip and of some behind it, if the guest's tables still map them. */
+  #codeAt(index: number, rip: bigint): StatedCode | undefined {
+    const vcpu = this.#domain.vcpus[index];
+    const bytes = vcpu && peekGuest(vcpu, rip, CODE_BYTES);
+    return bytes && { runs: [{ offset: 0, bytes: [...bytes] }], trap: 0 };
+  }
+
+  /** The registers, as names and texts, of the vCPU whose turn it is. */
   registers(): readonly { readonly name: string; readonly value: string }[] {
-    const cpu = this.#cpu;
-    const place = this.#nameOf(cpu.rip);
+    const { cpu } = this.#current;
+    const place = this.symbols.format(cpu.rip);
     return [
       { name: 'rip', value: hex64(cpu.rip) + (place === undefined ? '' : ` ${place}`) },
       { name: 'rflags', value: hex64(cpu.rflags) },
@@ -238,14 +282,35 @@ export class Machine {
   run(until: number, stop: () => boolean = () => false): RunState {
     while (!this.#domain.ended) {
       this.#due();
-      if (this.#vcpu.runState !== 'runnable') return 'idle';
-      this.#hypervisor.beforeResume(this.#vcpu);
+      if (!this.#takeTurn()) return 'idle';
+      const { vcpu, cpu } = this.#current;
+      this.#hypervisor.beforeResume(vcpu);
       if (this.#domain.ended) break;
       if (this.retired >= until || stop()) return 'stopped';
-      this.#handle(this.#engine.run(this.#cpu, this.#budget(until)));
+      this.#handle(this.#engine.run(cpu, this.#budget(until)), vcpu);
     }
     this.#tellSanitizer();
     return 'ended';
+  }
+
+  get #current(): Processor {
+    const current = this.#processors[this.#turn];
+    invariant(current, 'it is the turn of a vCPU that there is');
+    return current;
+  }
+
+  /** Makes it the turn of a vCPU that can run: the same one until its turn ends or it sleeps. False when none can. */
+  #takeTurn(): boolean {
+    const isOver = this.retired >= this.#turnEndsAt;
+    const count = this.#processors.length;
+    for (let step = isOver ? 1 : 0; step <= count; step++) {
+      const candidate = (this.#turn + step) % count;
+      if (this.#processors[candidate]?.vcpu.runState !== 'runnable') continue;
+      if (candidate !== this.#turn || isOver) this.#turnEndsAt = this.retired + TURN;
+      this.#turn = candidate;
+      return true;
+    }
+    return false;
   }
 
   /** When idle: lets time pass until the next timer. False when there is none to wait for. */
@@ -260,7 +325,7 @@ export class Machine {
   #budget(until: number): number {
     const deadline = this.#hypervisor.nextDeadline();
     const timer = deadline === undefined ? Number.POSITIVE_INFINITY : Number(deadline - this.#clock.nowNs());
-    const next = Math.min(until, this.#serviceAt, this.#chanceAt) - this.retired;
+    const next = Math.min(until, this.#serviceAt, this.#turnEndsAt, this.#current.chanceAt) - this.retired;
     return Math.max(1, Math.min(next, timer));
   }
 
@@ -269,9 +334,10 @@ export class Machine {
     const now = this.#clock.nowNs();
     const deadline = this.#hypervisor.nextDeadline();
     if (deadline !== undefined && deadline <= now) this.#hypervisor.timerTick(now);
-    if (this.retired >= this.#chanceAt) {
-      this.#mmu.chance();
-      this.#chanceAt = this.retired + this.#mmu.nextChanceIn();
+    for (const processor of this.#processors) {
+      if (this.retired < processor.chanceAt) continue;
+      processor.mmu.chance();
+      processor.chanceAt = this.retired + processor.mmu.nextChanceIn();
     }
     if (this.retired >= this.#serviceAt) {
       this.#console.service();
@@ -280,23 +346,18 @@ export class Machine {
     }
   }
 
-  #handle(exit: Exit): void {
-    if (exit.reason === 'syscall') this.#hypervisor.syscall(this.#vcpu);
-    else if (exit.reason === 'exception') this.#hypervisor.exception(this.#vcpu, exit.exception);
-  }
-
-  #nameOf(address: bigint): string | undefined {
-    return this.symbols.format(address);
+  #handle(exit: Exit, vcpu: XenVcpu): void {
+    if (exit.reason === 'syscall') this.#hypervisor.syscall(vcpu);
+    else if (exit.reason === 'exception') this.#hypervisor.exception(vcpu, exit.exception);
   }
 
   // ---- wiring
 
-  #host(): EngineHost {
-    const vcpu = (): XenVcpu => this.#vcpu;
+  #host(vcpu: () => XenVcpu): EngineHost {
     return {
       cpuid: this.#hypervisor.cpuid,
       tsc: () => this.#clock.tsc(),
-      tscAux: () => 0,
+      tscAux: () => vcpu().id,
       readDescriptor: (selector) => readDescriptor(vcpu(), selector),
       // No XSAVE, so no extended control registers.
       xgetbv: () => undefined,
@@ -307,14 +368,16 @@ export class Machine {
   }
 
   #watchTranslations(memory: MachineMemory, tables: PageTables, options: true | SanitizerOptions): Sanitizer {
-    const vcpus = new Map([[this.#mmu.vcpu, this.#vcpu]]);
+    const vcpus = new Map(this.#processors.map(({ mmu, vcpu }) => [mmu.vcpu, vcpu]));
     const { symbols } = this;
-    const running = (): number => this.#mmu.vcpu;
+    const running = (): number => this.#current.mmu.vcpu;
     const sanitizer = new Sanitizer(
       witness({ memory, hypervisor: this.#hypervisor, symbols, vcpus, running }),
       options === true ? {} : options,
     );
-    sanitizer.addVcpu(this.#mmu.vcpu, this.#mmu.root);
+    // The others load their first root when they are started.
+    const { mmu } = this.#current;
+    sanitizer.addVcpu(mmu.vcpu, mmu.root);
     tables.events.subscribe((event) => sanitizer.heard(event));
     tables.watcher = sanitizer;
     return sanitizer;
@@ -323,8 +386,8 @@ export class Machine {
   /** A domain that crashed died of its last page fault, if of any. */
   #tellSanitizer(): void {
     if (this.ended?.reason !== 'crash') return;
-    const address = this.ended.report?.walk?.vaddr;
-    this.#sanitizer?.guestDied(this.#mmu.vcpu, address === undefined ? undefined : vaddrToVpn(vaddr(address)));
+    const { report } = this.ended;
+    if (report?.walk) this.#sanitizer?.guestDied(report.vcpu, vaddrToVpn(vaddr(report.walk.vaddr)));
   }
 
   #startConsole(memory: MachineMemory, image: BuiltDomain): ConsoleBackend {
@@ -340,7 +403,11 @@ export class Machine {
     });
   }
 
-  #startXenstore(memory: MachineMemory, image: BuiltDomain, { host, pages, name }: MachineConfig): XenstoreBackend {
+  #startXenstore(
+    memory: MachineMemory,
+    image: BuiltDomain,
+    { host, pages, name, vcpus }: MachineConfig,
+  ): XenstoreBackend {
     const { domain } = host;
     const store = new Store();
     addDomU(store, {
@@ -348,7 +415,7 @@ export class Machine {
       name,
       uuid: `00000000-0000-0000-0000-${hex(domain, 12)}`,
       memoryKib: (pages * PAGE_BYTES) / 1024,
-      vcpus: 1,
+      vcpus,
       console: { port: CONSOLE_PORT, mfn: image.console.mfn },
       xenstore: { port: XENSTORE_PORT, mfn: image.xenstore.mfn },
     });

@@ -4,6 +4,7 @@
 import { ENOSYS } from '../abi/errno.js';
 import { HYPERCALL_STUB_BYTES } from '../abi/hypercalls.js';
 import { RSP } from '../abi/registers.js';
+import { Continuation } from './continuation.js';
 import { peekGuest64 } from './guest-memory.js';
 import type { HypercallArgs } from './hypercall.js';
 import { hypercallByNumber, hypercallName } from './hypercalls/index.js';
@@ -16,10 +17,10 @@ const NR_HYPERCALLS = 64;
 const SYSCALL_END_IN_STUB = 10;
 
 /**
- * Carries out hypercall `number` (any word) and returns what goes to rax. `entry` is the place in the multicall that it
- * comes from. rip is behind the guest's syscall.
+ * Carries out hypercall `number` (any word) and returns what goes to rax, or how it is to be continued. `entry` is the place
+ * in the multicall that it comes from. rip is behind the guest's syscall.
  */
-export function invoke(vcpu: XenVcpu, number: bigint, args: HypercallArgs, entry?: number): bigint {
+export function invoke(vcpu: XenVcpu, number: bigint, args: HypercallArgs, entry?: number): bigint | Continuation {
   const { hypervisor } = vcpu.domain;
   const index = number < NR_HYPERCALLS ? Number(number) : NR_HYPERCALLS;
   const hypercall = hypercallByNumber(index);
@@ -29,6 +30,7 @@ export function invoke(vcpu: XenVcpu, number: bigint, args: HypercallArgs, entry
     unknownHypercalls.set(index, (unknownHypercalls.get(index) ?? 0) + 1);
   }
   const result = hypercall ? hypervisor.onBehalfOf(vcpu, call, '', () => hypercall(vcpu, args)) : -ENOSYS;
+  if (result instanceof Continuation) return result;
   const word = BigInt.asUintN(64, BigInt(result));
   if (hypervisor.events.active) hypervisor.events.emit({ kind: 'hypercall', vcpu, number: index, call, result: word });
   return word;

@@ -3,27 +3,14 @@
 // restore_all_guest, iret_exit_to_guest). Left out: softirqs, machine checks, 32-bit programs and their syscall and sysenter.
 
 import { type CpuException, X86_EXC_GP, X86_EXC_NMI, X86_EXC_NP, X86_EXC_SS, X86_EXC_UD } from '../abi/exceptions.js';
-import {
-  CS,
-  FLAT_RING3_CS64,
-  FLAT_RING3_SS64,
-  R8,
-  R9,
-  R10,
-  R11,
-  RAX,
-  RCX,
-  RDI,
-  RDX,
-  RFLAGS_DF,
-  RSI,
-  SS,
-} from '../abi/registers.js';
+import { CS, FLAT_RING3_CS64, FLAT_RING3_SS64, R11, RAX, RCX, RFLAGS_DF, SS } from '../abi/registers.js';
 import { isCanonical } from '../base/addresses.js';
 import { createBounceFrame } from './bounce.js';
+import { ARGUMENT_REGISTERS, Continuation, executeAgain } from './continuation.js';
 import { isPresentDescriptor, isUserCode64Descriptor, isUserStackDescriptor } from './descriptor.js';
 import { readDescriptor } from './descriptors.js';
 import { invoke } from './dispatch.js';
+import type { HypercallArgs } from './hypercall.js';
 import { deliver, type GuestException, handleException } from './traps.js';
 import type { XenVcpu } from './vcpu.js';
 
@@ -43,15 +30,26 @@ export function syscall(vcpu: XenVcpu): void {
     bounceSyscall(vcpu);
     return;
   }
-  const result = invoke(vcpu, registers.readGpr(RAX), [
-    registers.readGpr(RDI),
-    registers.readGpr(RSI),
-    registers.readGpr(RDX),
-    registers.readGpr(R10),
-    registers.readGpr(R8),
-    registers.readGpr(R9),
-  ]);
-  if (!vcpu.domain.ended) registers.writeGpr(RAX, result);
+  hypercall(vcpu);
+}
+
+function hypercall(vcpu: XenVcpu): void {
+  const { registers, domain } = vcpu;
+  domain.hypervisor.work.begin();
+  const number = registers.readGpr(RAX);
+  const [rdi, rsi, rdx, r10, r8, r9] = ARGUMENT_REGISTERS;
+  const args: HypercallArgs = [
+    registers.readGpr(rdi),
+    registers.readGpr(rsi),
+    registers.readGpr(rdx),
+    registers.readGpr(r10),
+    registers.readGpr(r8),
+    registers.readGpr(r9),
+  ];
+  const result = invoke(vcpu, number, args);
+  if (domain.ended) return;
+  if (result instanceof Continuation) executeAgain(vcpu, number, result);
+  else registers.writeGpr(RAX, result);
 }
 
 /** The guest raised an exception. */

@@ -3,7 +3,7 @@
 import type { XenVcpu } from './vcpu.js';
 import type { CallInProgress } from './why.js';
 
-/** A hypercall has returned. */
+/** A hypercall has returned; one that is to be continued has not. */
 export interface HypercallEvent {
   readonly kind: 'hypercall';
   readonly vcpu: XenVcpu;

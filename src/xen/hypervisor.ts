@@ -10,6 +10,7 @@ import type { FrameAllocator, M2p, MachineMemory } from '../memory/index.js';
 import type { PageTables } from '../mmu/index.js';
 import { type Complaint, complaintLine } from './complaints.js';
 import { XenConsole } from './console.js';
+import { Work } from './continuation.js';
 import type { HardwareCpuid } from './cpuid.js';
 import { createDomain, type DomainOptions } from './create-domain.js';
 import type { Domain } from './domain.js';
@@ -68,6 +69,8 @@ export class Hypervisor {
   readonly clock: Clock;
   readonly cpuid: HardwareCpuid;
   readonly tlbClock = new TlbClock();
+  /** Tells hypercalls when they have done enough for now. */
+  readonly work = new Work();
   /** Xen's own log, apart from any guest's console. */
   readonly console = new XenConsole();
   readonly events: Channel<XenEvent> = channel();
@@ -82,6 +85,8 @@ export class Hypervisor {
   readonly #pages = new Map<number, PageInfo>();
   /** Frames that domains gave back, to be given out again: the last one first. */
   readonly #freed: PageInfo[] = [];
+  /** The end of RAM as far as it has been looked for: in so many of memory's frames. */
+  readonly #ram = { end: 0, framesSeen: 0 };
   #current: XenVcpu | undefined;
   /** The hypercall that is being carried out, and what in particular. */
   #call: CallInProgress | undefined;
@@ -172,6 +177,15 @@ export class Hypervisor {
     const page = new PageInfo(mfn(frame));
     this.#pages.set(frame, page);
     return page;
+  }
+
+  /** One past the highest frame of RAM. */
+  get endOfRam(): number {
+    const { frames } = this.memory;
+    // Each frame is looked at once, however often a guest asks.
+    for (; this.#ram.framesSeen < frames.length; this.#ram.framesSeen++)
+      this.#ram.end = Math.max(this.#ram.end, frames[this.#ram.framesSeen]! + 1);
+    return this.#ram.end;
   }
 
   /** All frames that Xen has had to do with. */

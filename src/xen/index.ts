@@ -1,6 +1,6 @@
 // The hypervisor, as other rooms see it. Reading order within: hypervisor, domain, vcpu, entry (in and out of Xen), dispatch,
-// hypercalls/*; page-info, page-types, validate, entry-update (whose page is what); flush (the clock); traps, bounce,
-// emulate, ptwr; crash; events, time, scheduling, grants.
+// hypercalls/*, continuation (long ones in parts); page-info, page-types, validate, entry-update (whose page is what); flush
+// (the clock); traps, bounce, emulate, ptwr; crash; events, time, scheduling, grants.
 
 export type { Complaint } from './complaints.js';
 export { withXenPrefix, XenConsole } from './console.js';

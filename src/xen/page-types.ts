@@ -11,7 +11,7 @@
 //
 // A count that falls below 0 means that a guest changed a validated page table behind Xen's back. The type-change flush
 // rules that out; under `--flush abi` there is none, and a stale translation can let a guest do it. Then its domain crashes.
-// Left out: preemption (and with it partially validated pages), overflowing counts, IOMMU mappings.
+// Left out: preemption of an audit (and with it partially validated pages), overflowing counts, IOMMU mappings.
 
 import { EINVAL } from '../abi/errno.js';
 import { hex } from '../base/hex.js';

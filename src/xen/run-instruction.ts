@@ -2,15 +2,25 @@
 // hand, so that each expression folds to a constant. Nothing is changed; the caller stores and applies what it agrees with.
 // For writable page tables (ptwr.ts), where the store goes to an entry that Xen must check first.
 // Source: Xen 4.17 arch/x86/x86_emulate (what it is used for there), arch/x86/pv/ro-page-fault.c. Left out: whatever leaves
-// the straight line (branches, faults, system calls), segment loads, and what only the platform knows: then there is no
-// answer.
+// the straight line (branches, faults, system calls), segment loads, vectors, and what only the platform knows: then there
+// is no answer.
 
 import { ES, FS, GPR_COUNT, GS, RFLAGS_FIXED, RSP } from '../abi/registers.js';
 import { isCanonical } from '../base/addresses.js';
 import { type Instruction, NO_REGISTER, RIP } from '../isa/instruction.js';
 import { I32, I64 } from '../isa/meaning/expression.js';
 import { carriesOfStatus, resultOfStatus, STATUS_FLAGS, statusWord } from '../isa/meaning/flags.js';
-import type { AccessSegment, Bits, Location, Modification, Semantics, Variable } from '../isa/meaning/semantics.js';
+import type {
+  AccessSegment,
+  Bits,
+  Location,
+  Modification,
+  Semantics,
+  Variable,
+  VectorLocation,
+  VectorVariable,
+} from '../isa/meaning/semantics.js';
+import { V128 } from '../isa/meaning/vector.js';
 import { readGuestStruct } from './guest-memory.js';
 import type { XenVcpu } from './vcpu.js';
 
@@ -38,6 +48,8 @@ export function effectsOf(vcpu: XenVcpu, instruction: Instruction): Effects | un
 const ZERO = I64.constant(0n);
 /** ENTER copies at most 31 pointers; no other meaning loops. */
 const MOST_ROUNDS = 64;
+/** Of any service. */
+const MOST_ANSWERS = 8;
 
 class Run implements Semantics {
   readonly bits: Bits;
@@ -173,6 +185,35 @@ class Run implements Semantics {
     return this.#vcpu.registers.readSegmentBase(operand.segment);
   }
 
+  vector(): VectorLocation {
+    this.#failed = true;
+    return { bits: 128, read: () => V128.constant(0n), write: () => {} };
+  }
+  xmm(): VectorLocation {
+    return this.vector();
+  }
+  vectorMemory(): VectorLocation {
+    return this.vector();
+  }
+  isMmx(): boolean {
+    return false;
+  }
+  x87(): Location {
+    return this.#nowhere();
+  }
+  stackRegister(): undefined {
+    return undefined;
+  }
+  rememberX87(): void {
+    this.#failed = true;
+  }
+  readMxcsr(): I64 {
+    return this.#fail();
+  }
+  writeMxcsr(): void {
+    this.#failed = true;
+  }
+
   readSelector(segment: number): I64 {
     return I64.constant(BigInt(this.#vcpu.registers.readSelector(segment)));
   }
@@ -194,6 +235,12 @@ class Run implements Semantics {
   }
   keepBit(value: I32): I32 {
     return I32.constant(this.#truth(value) ? 1 : 0);
+  }
+  vectorVariable(): VectorVariable {
+    return { get: () => V128.constant(0n), set: () => {} };
+  }
+  keepVector(value: V128): V128 {
+    return value;
   }
   variable(initial: I64): Variable {
     let held = this.keep(initial);
@@ -252,6 +299,9 @@ class Run implements Semantics {
   raise(): void {
     this.#failed = true;
   }
+  raiseFloat(): void {
+    this.#failed = true;
+  }
   raiseIf(condition: I32): void {
     if (this.#truth(condition)) this.#failed = true;
   }
@@ -265,7 +315,7 @@ class Run implements Semantics {
     // Whoever is told of the change by `rflags` sees it in time.
   }
   ask(): readonly I64[] {
-    return [this.#fail(), ZERO, ZERO, ZERO];
+    return [this.#fail(), ...Array.from({ length: MOST_ANSWERS }, () => ZERO)];
   }
 
   // ---- locations

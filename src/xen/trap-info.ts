@@ -7,7 +7,7 @@ export const TRAP_INFO_BYTES = 16;
 export const TRAP_INFO_vector = 0;
 const TRAP_INFO_flags = 1;
 const TRAP_INFO_cs = 2;
-const TRAP_INFO_address = 8;
+export const TRAP_INFO_address = 8;
 const MASKS_EVENTS = 4;
 
 /** The entry at an offset of a guest's structure, with the selector's RPL raised to 3. */

@@ -196,6 +196,7 @@ function getLinear(hypervisor: Hypervisor, level: Level, entry: bigint, table: P
 
 /** Audits a page's contents for a type it is to have, taking every reference that a table needs; 0 or a negative errno. */
 export function promotePage(hypervisor: Hypervisor, page: PageInfo, type: PageType): Status {
+  hypervisor.work.add();
   if (type === PGT_seg_desc_page) return auditDescriptorPage(hypervisor, page);
   const level = tableLevel(type);
   return level === undefined || !page.owner ? -EINVAL : promoteTable(hypervisor, page, level, page.owner);
@@ -232,7 +233,8 @@ export function demoteTable(hypervisor: Hypervisor, table: PageInfo): void {
 
 /** Drops what the entries below `end` hold, last first, as Xen does. */
 function dropEntries(hypervisor: Hypervisor, table: PageInfo, level: Level, domain: Domain, end: number): void {
-  const { memory } = hypervisor;
+  const { memory, work } = hypervisor;
+  work.add();
   for (let index = end - 1; index >= 0; index--) {
     if (table.type === PGT_l4_page_table && isXenSlot(index)) continue;
     const entry = memory.read64(entryMaddr(table.mfn, index));

@@ -27,13 +27,15 @@ import { setDebugRegister } from './debug-registers.js';
 import { MAX_LDT_ENTRIES, setGdt } from './descriptors.js';
 import { loadRoot } from './flush.js';
 import { isGuestAddress } from './guest-memory.js';
+import type { VersionProfile } from './hypervisor.js';
 import { PGT_l4_page_table } from './page-info.js';
 import { getPageAndType, putPageAndType, type Status } from './page-types.js';
-import { readTrapInfo, TRAP_INFO_BYTES } from './trap-info.js';
+import { readTrapInfo, TRAP_INFO_address, TRAP_INFO_BYTES } from './trap-info.js';
 import type { Callback, XenVcpu } from './vcpu.js';
 
 const GDT_ENTRIES_PER_FRAME = 512;
 const GDT_FRAMES = 14;
+const TRAP_VECTORS = 256;
 const CR0_TS = 8n;
 const LOADABLE_FLAGS = STATUS_FLAGS | BigInt(RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS_ID);
 
@@ -48,7 +50,7 @@ export function initialiseVcpu(vcpu: XenVcpu, context: DataView): Status {
   const inKernel = (context.getUint32(X.CONTEXT_flags, true) & X.VGCF_in_kernel) !== 0;
   // The user's L4 stands where CR1 would.
   const [kernelFrame, userFrame] = [control(3) >> 12n, control(1) >> 12n];
-  if (!hasUsableAddresses(context) || (!inKernel && userFrame === 0n)) return -EINVAL;
+  if (!hasUsableAddresses(context, hypervisor.config.profile) || (!inKernel && userFrame === 0n)) return -EINVAL;
 
   const table = getPageAndType(hypervisor, kernelFrame, vcpu.domain, PGT_l4_page_table);
   if (typeof table === 'number') return -EINVAL;
@@ -75,6 +77,9 @@ export function startOnCpu(vcpu: XenVcpu): void {
   loadRoot(vcpu, vcpu.domain.hypervisor.why);
 }
 
+/** Where the context has the entry of a vector's trap handler. */
+const trapAt = (vector: number): number => X.CONTEXT_trap_ctxt + TRAP_INFO_BYTES * vector;
+
 const CANONICAL_FIELDS = [
   X.CONTEXT_event_callback_eip,
   X.CONTEXT_failsafe_callback_eip,
@@ -85,12 +90,20 @@ const CANONICAL_FIELDS = [
   X.CONTEXT_user_regs + X.USER_REGS_rip,
 ];
 
-function hasUsableAddresses(context: DataView): boolean {
+/** 4.1 finds out when it comes to use them. */
+const CANONICAL_SINCE_4_17 = [
+  X.CONTEXT_user_regs + X.USER_REGS_rsp,
+  X.CONTEXT_kernel_sp,
+  ...Array.from({ length: TRAP_VECTORS }, (_, vector) => trapAt(vector) + TRAP_INFO_address),
+];
+
+function hasUsableAddresses(context: DataView, profile: VersionProfile): boolean {
   const word = (offset: number): bigint => context.getBigUint64(offset, true);
   const [ldt, entries] = [word(X.CONTEXT_ldt_base), word(X.CONTEXT_ldt_ents)];
   const isLdtFine =
     entries === 0n || (entries <= MAX_LDT_ENTRIES && (ldt & BigInt(PAGE_OFFSET_MASK)) === 0n && isGuestAddress(ldt));
-  return isLdtFine && CANONICAL_FIELDS.every((field) => isCanonical(word(field)));
+  const fields = profile === '4.17' ? [...CANONICAL_FIELDS, ...CANONICAL_SINCE_4_17] : CANONICAL_FIELDS;
+  return isLdtFine && fields.every((field) => isCanonical(word(field)));
 }
 
 function takeGdt(vcpu: XenVcpu, context: DataView): Status {
@@ -131,10 +144,7 @@ function setRegisters(vcpu: XenVcpu, context: DataView): void {
 }
 
 function setTables(vcpu: XenVcpu, context: DataView): void {
-  for (let vector = 0; vector < vcpu.trapTable.length; vector++) {
-    const at = X.CONTEXT_trap_ctxt + TRAP_INFO_BYTES * vector;
-    vcpu.trapTable[vector] = readTrapInfo(context, at);
-  }
+  for (let vector = 0; vector < TRAP_VECTORS; vector++) vcpu.trapTable[vector] = readTrapInfo(context, trapAt(vector));
   vcpu.ldtBase = context.getBigUint64(X.CONTEXT_ldt_base, true);
   vcpu.ldtEntries = Number(context.getBigUint64(X.CONTEXT_ldt_ents, true));
 }

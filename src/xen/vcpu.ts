@@ -90,8 +90,6 @@ export class XenVcpu {
   readonly debugRegisters: bigint[] = [0n, 0n, 0n, 0n, 0n, 0n, 0xffff_0ff0n, 0x400n];
   /** What mov from cr2 gives. */
   cr2 = 0n;
-  /** CR0.TS as the guest set it: the next FPU instruction raises #NM. */
-  taskSwitched = false;
   /** The CR4 bits that the guest may choose (TSD, DE, FSGSBASE, OSXSAVE), as it chose them. */
   cr4 = 0n;
   /** 0 to 3: which virtual rings may do port I/O. PHYSDEVOP_set_iopl. */
@@ -121,6 +119,15 @@ export class XenVcpu {
   get activeRoot(): Mfn {
     const table = this.kernelMode ? this.kernelTable : this.userTable;
     return table?.mfn ?? mfn(0);
+  }
+
+  /** CR0.TS as the guest set it: while it is set, what uses the FPU's registers raises #NM. */
+  get taskSwitched(): boolean {
+    return this.registers.taskSwitched;
+  }
+
+  set taskSwitched(value: boolean) {
+    this.registers.taskSwitched = value;
   }
 
   /** The address of a field of vcpu_info. */

@@ -14,7 +14,7 @@ export interface CallInProgress {
   readonly rip: bigint;
   /** Where the hypercall page's stub will return to; undefined for a syscall in the guest's own code. */
   readonly returnsTo: bigint | undefined;
-  /** The multicall that it is an entry of, and which. */
+  /** The multicall that it is an entry of, and which: of those that were left when this execution of it began. */
   readonly within: { readonly name: string; readonly index: number } | undefined;
 }
 

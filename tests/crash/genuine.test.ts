@@ -1,9 +1,10 @@
 // Faults that memory explains: the same machinery must give them their right names, and never call them stale.
 
 import { describe, expect, test } from 'vitest';
+import { randomReport } from '../../scripts/crash-laws.mjs';
 import { random } from '../../src/base/random.js';
 import { explain, print } from '../../src/crash/index.js';
-import { randomReport, type Sketch, sketch, UPPER } from './reports.js';
+import { type Sketch, sketch, UPPER } from './reports.js';
 
 const [L4, L3, L2] = UPPER;
 const NX = 1n << 63n;

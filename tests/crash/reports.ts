@@ -1,8 +1,7 @@
-// Made-up reports for the tests of crash: one call says what matters, the rest is filled in plausibly. And random ones.
+// Made-up reports for the tests of crash: one call says what matters, the rest is filled in plausibly.
 
 import type { CrashCause, CrashReport, DumpForm, WalkLine } from '../../src/abi/crash-report.js';
-import { type Level, PTE_P, PTE_PS, tableIndex } from '../../src/abi/paging.js';
-import type { Random } from '../../src/base/random.js';
+import { type Level, PTE_P, tableIndex } from '../../src/abi/paging.js';
 
 export interface Sketch {
   readonly form?: DumpForm;
@@ -70,72 +69,5 @@ export function sketch(s: Sketch): CrashReport {
       cs: 0xe033,
     },
     stack: { words: s.words ?? [1n, 2n, 3n, 4n, 5n], stop: s.words?.length === 0 ? 'empty' : undefined },
-  };
-}
-
-/** Any report that a machine could print: every vector, both forms, walks of any depth, stacks of any length. */
-export function randomReport(random: Random): CrashReport {
-  const word = (): bigint => (BigInt(random.next32()) << 32n) | BigInt(random.next32());
-  const form = random.oneIn(2) ? '4.1' : '4.17';
-  const vector = random.oneIn(3) ? 14 : random.below(20);
-  const vaddr = random.oneIn(2) ? 0xffffffff80000000n + BigInt(random.next32() >>> 2) : word();
-  const words = Array.from({ length: random.below(81) }, word);
-  const base = sketch({ form, vector, errorCode: random.below(32), vaddr, domain: random.below(400), words });
-  const lines: WalkLine[] = [];
-  for (let level = 4; level >= 1; level--) {
-    const entry = word();
-    const valid = !random.oneIn(5);
-    lines.push({
-      level: level as Level,
-      index: tableIndex(vaddr, level as Level),
-      entry,
-      pfn: valid ? word() >> 20n : undefined,
-    });
-    const large = (level === 2 || level === 3) && (entry & PTE_PS) !== 0n;
-    if ((entry & PTE_P) === 0n || large || !valid) break;
-  }
-  const crashed = random.oneIn(6);
-  return {
-    ...base,
-    vcpu: random.below(64),
-    cpu: random.below(256),
-    ...(crashed
-      ? {
-          cause: {
-            kind: 'domain-crash',
-            message: random.oneIn(2) ? '' : 'Fault while reading IRET context from guest stack',
-            calledFrom: random.oneIn(2) ? 'entry.S' : 'traps.c:123',
-          },
-          walk: undefined,
-        }
-      : vector === 14
-        ? { walk: { vaddr, lines } }
-        : {}),
-    xen: { ...base.xen, debug: random.oneIn(2) ? 'y' : 'n', taint: random.oneIn(2) ? 'Not tainted' : 'Tainted:   C' },
-    eventMask: random.oneIn(2),
-    registers: {
-      ...base.registers,
-      rip: word(),
-      rflags: word(),
-      gpr: Array.from({ length: 16 }, word),
-      cr0: word(),
-      cr2: word(),
-      cr3: word(),
-      cr4: word(),
-      fsBase: word(),
-      gsBase: word(),
-      gsShadow: word(),
-      cs: random.below(0x10000),
-      ss: random.below(0x10000),
-    },
-    stack: {
-      words,
-      stop:
-        words.length === 0
-          ? (['fault', 'inaccessible', 'empty'] as const)[random.below(3)]
-          : random.oneIn(2)
-            ? 'fault'
-            : undefined,
-    },
   };
 }

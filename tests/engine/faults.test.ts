@@ -1,5 +1,6 @@
 // Faults are precise: the right vector, error code and address, rip at the instruction, and nothing else changed.
 import { describe, expect, test } from 'vitest';
+import { mfn } from '../../src/base/addresses.js';
 import { CODE, prepare, run, storyMachine, tell } from './story.js';
 
 describe('page faults', () => {
@@ -115,6 +116,16 @@ describe('addresses that are not canonical', () => {
     expect(machine.vcpu.rip).toBe(0x8000_0000_0000n);
     expect(machine.engine.retired).toBe(1);
   });
+});
+
+test('a frame that is no RAM reads as ones, swallows writes, and holds no instruction', () => {
+  const machine = storyMachine();
+  machine.map(0x26000n, { frame: mfn(0x9999) });
+  expect(tell('mov rax, [rbx]', 'rbx=26008', { machine })).toBe('rax=ffffffffffffffff');
+  expect(tell('add [rbx], rax; mov rcx, [rbx]', 'rbx=26008 rax=1', { machine })).toBe('rcx=ffffffffffffffff');
+  // Half in RAM: the page before it.
+  expect(tell('mov rax, [rbx]', 'rbx=25ffc [25ff8]=1122334400000000', { machine })).toBe('rax=ffffffff11223344');
+  expect(tell('jmp rbx', 'rbx=26000', { machine, steps: 9 })).toBe('#UD rip=26000');
 });
 
 describe('other faults', () => {

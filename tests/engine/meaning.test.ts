@@ -125,6 +125,7 @@ describe('the language refuses', () => {
     addressBits: 64,
     condition: -1,
     repeat: undefined,
+    unit: 'integer',
     operands: [
       { kind: 'memory', bits: 64, shape: 'base' },
       { kind: 'register', bits: 64 },

@@ -1,6 +1,6 @@
 // A compiler tier in miniature: straight-line code to one WebAssembly function, from the same meanings as the interpreter.
 // Operands are constants, registers and flags live in locals, and flags that the next instruction overwrites are never
-// worked out. It shows that the language of meanings serves both; it is no part of the product.
+// worked out. General registers only. It shows that the language of meanings serves both; it is no part of the product.
 
 import { GPR_COUNT, RSP } from '../../src/abi/registers.js';
 import { CORE_FUNCTIONS } from '../../src/engine/core-module.js';
@@ -137,6 +137,10 @@ class StraightLineTarget implements Target {
   jump = this.branch;
   again = this.branch;
   leave = this.branch;
+  pushVectorAddress = this.branch;
+  rip = this.branch;
+  x87Opcode = this.branch;
+  operandSelector = this.branch;
   pauseIf = this.branch;
 
   #workOutFlags(): void {
@@ -203,7 +207,7 @@ export function compileLine(memory: WebAssembly.Memory, bytes: Uint8Array, addre
     offset += instruction.length;
     const form = formOf(instruction);
     target.begin(instruction, address + BigInt(offset));
-    form.meaning(new Generator(form, code, target));
+    new Generator(form, code, target).emit();
   }
   target.leaveLine();
   const refuse = (): never => {

@@ -160,6 +160,8 @@ describe('a wrong path', () => {
     ],
     ['nothing behind SYSCALL', 'syscall; mov rax, [0x40000]', []],
     ['nothing behind CPUID', 'cpuid; mov rax, [0x40000]', []],
+    ['nothing behind LFENCE', 'lfence; mov rax, [0x40000]', []],
+    ['what is behind MFENCE, which does not serialize', 'mfence; mov rax, [0x40000]', ['40000']],
     ['nothing behind HLT', 'hlt; mov rax, [0x40000]', []],
     ['nothing behind INT3', 'int3; mov rax, [0x40000]', []],
     ['nothing behind a division by zero', 'xor ebx, ebx; div ebx; mov rax, [0x40000]', []],

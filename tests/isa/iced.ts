@@ -39,11 +39,26 @@ const OUR_FEATURES: ReadonlySet<string> = new Set([
   'SMAP',
   'INVPCID',
   'WBNOINVD',
+  'FPU',
+  'FPU287',
+  'FPU387',
+  'MMX',
+  'SSE',
+  'SSE2',
+  'SSE3',
+  'SSSE3',
+  'SSE4_1',
+  'SSE4_2',
+  'FXSR',
+  'ADX',
+  'CLFSH',
+  'CLFLUSHOPT',
+  'CLWB',
 ]);
 
 /** Instructions of other features that have rows, and of ours that have none yet. By iced's names. */
-const ALSO_OURS = /^(?:Prefetch\w+|Cldemote_m8|Rdssp[dq]_r\d+|Movnti_\w+|[LMS]fence(?:_\w+)?|X[gs]etbv)$/;
-const NOT_OURS_YET = /^(?:Wait)$/;
+const ALSO_OURS = /^(?:Prefetch\w+|Cldemote_m8|Rdssp[dq]_r\d+|X[gs]etbv)$/;
+const NOT_OURS_YET = /^$/;
 
 /** `kind` says what differs and for which instruction, `example` adds the bytes and both readings. */
 export type Verdict =
@@ -139,6 +154,8 @@ function differenceBetween(ours: Instruction, code: TheirCode): string | undefin
 const OUR_NAMES: Readonly<Record<string, string>> = {
   XLATB: 'XLAT',
   SAL: 'SHL',
+  PCMPESTRM64: 'PCMPESTRM',
+  PCMPESTRI64: 'PCMPESTRI',
   'CALL m': 'CALLF',
   'JMP m': 'JMPF',
 };
@@ -178,6 +195,9 @@ function registerOperand(number: number): Operand | undefined {
   for (const [first, size] of runs)
     if (number >= first && number < first + 16)
       return { kind: 'register', register: number - first, size, high: false };
+  if (number >= Register.XMM0 && number <= Register.XMM15) return { kind: 'xmm', register: number - Register.XMM0 };
+  if (number >= Register.MM0 && number <= Register.MM7) return { kind: 'mm', register: number - Register.MM0 };
+  if (number >= Register.ST0 && number <= Register.ST7) return { kind: 'st', register: number - Register.ST0 };
   if (number >= Register.ES && number <= Register.GS) return { kind: 'segment', register: number - Register.ES };
   if (number >= Register.CR0 && number <= Register.CR15) return { kind: 'control', register: number - Register.CR0 };
   if (number >= Register.DR0 && number <= Register.DR15) return { kind: 'debug', register: number - Register.DR0 };
@@ -203,6 +223,9 @@ function operandDifference(instruction: Instruction, ours: Operand, i: number): 
   const kind = theirs.opKind(i);
   switch (ours.kind) {
     case 'register':
+    case 'xmm':
+    case 'mm':
+    case 'st':
     case 'segment':
     case 'control':
     case 'debug': {
@@ -263,6 +286,11 @@ function memoryDifference(
     case OpKind.MemorySegRSI:
     case OpKind.MemorySegESI:
       if (ours.base !== 6 || (kind === OpKind.MemorySegESI) !== (addressSize === 4)) return '[rSI]';
+      return segmentDifference(ours.segment, DS);
+    // MASKMOVQ and MASKMOVDQU: DS, unless overridden.
+    case OpKind.MemorySegRDI:
+    case OpKind.MemorySegEDI:
+      if (ours.base !== 7 || (kind === OpKind.MemorySegEDI) !== (addressSize === 4)) return '[rDI]';
       return segmentDifference(ours.segment, DS);
     case OpKind.MemoryESRDI:
     case OpKind.MemoryESEDI:

@@ -35,6 +35,7 @@ function seedMachine(wish: Wish = {}): Machine {
     initrd: new Uint8Array(wish.initrdBytes ?? SEED.initrdBytes),
     commandLine: '',
     pages: SEED.pages,
+    vcpus: 1,
     staleness: parseStaleness(policies),
     flush: parseFlushPolicy(policies.flush),
     seed: wish.seed ?? 1,

@@ -22,6 +22,27 @@ export function debianFile(packageName: string, pathInPackage: string): DebianFi
   }
 }
 
+/** The package that a metapackage such as linux-image-amd64 stands for today, or why that cannot be known. As debianFile. */
+export function debianDependency(metapackage: string): { readonly name: string } | { readonly missing: string } {
+  const ask = (): string | undefined =>
+    /Depends: ([\w.+-]+)/.exec(
+      execFileSync('apt-cache', ['depends', metapackage], { encoding: 'utf8', stdio: 'pipe' }),
+    )?.[1];
+  try {
+    let name = ask();
+    if (!name) {
+      execFileSync('apt-get', ['update'], { stdio: 'pipe' });
+      name = ask();
+    }
+    if (!name) throw new Error('apt-cache names no dependency');
+    return { name };
+  } catch (error) {
+    const missing = `Debian's ${metapackage} cannot be resolved: ${firstLine(error)}`;
+    if (process.env['CI']) throw new Error(missing, { cause: error });
+    return { missing };
+  }
+}
+
 /** The folder with the package's files. Safe when two test processes want the same package at once. */
 function unpacked(packageName: string): string {
   const folder = join(CACHE, packageName);

@@ -10,6 +10,7 @@ import { type BuiltDomain, buildDomain, readKernel, writeElf } from '../../src/b
 import { ascending, FrameAllocator, M2p, MachineMemory } from '../../src/memory/index.js';
 import { Mmu, type MmuEvent, PageTables } from '../../src/mmu/index.js';
 import { newGuestRoot } from '../../src/xen/base-pointers.js';
+import { Continuation } from '../../src/xen/continuation.js';
 import { Domain } from '../../src/xen/domain.js';
 import { parseFlushPolicy } from '../../src/xen/flush.js';
 import { copyFromGuest, copyToGuest } from '../../src/xen/guest-memory.js';
@@ -47,6 +48,7 @@ function fakeRegisters(): VcpuRegisters {
     },
     rip: 0n,
     rflags: 0x202n,
+    taskSwitched: false,
     readSelector: (segment) => selectors[segment] as number,
     writeSelector: (segment, selector) => {
       selectors[segment] = selector;
@@ -141,10 +143,14 @@ export class DomU {
   callFrom(id: number, hypercall: Hypercall, ...args: (bigint | number)[]): number {
     const vcpu = this.domain.vcpus[id] as XenVcpu;
     const words = Array.from({ length: 6 }, (_, index) => BigInt.asUintN(64, BigInt(args[index] ?? 0)));
-    const result = this.hypervisor.onBehalfOf(vcpu, undefined, 'test', () =>
-      hypercall(vcpu, words as unknown as Parameters<Hypercall>[1]),
-    );
-    return Number(typeof result === 'bigint' ? s64(result) : result);
+    for (;;) {
+      this.hypervisor.work.begin();
+      const result = this.hypervisor.onBehalfOf(vcpu, undefined, 'test', () =>
+        hypercall(vcpu, words as unknown as Parameters<Hypercall>[1]),
+      );
+      if (!(result instanceof Continuation)) return Number(typeof result === 'bigint' ? s64(result) : result);
+      words.splice(0, result.args.length, ...result.args);
+    }
   }
 
   /** Writes a structure into scratch memory and gives its address: "u16 1, u32 5" is [[2, 1], [4, 5]] with natural alignment. */

@@ -55,6 +55,7 @@ export class PlainRegisters implements VcpuRegisters {
   readonly bases = new Array<bigint>(6).fill(0n);
   rip = 0n;
   rflags = 2n;
+  taskSwitched = false;
   readGpr(index: number): bigint {
     return this.gpr[index]!;
   }
@@ -179,14 +180,27 @@ export class Guest {
 
   callFrom(vcpu: XenVcpu, number: number, ...args: readonly (bigint | number)[]): bigint {
     const registers = vcpu.registers as PlainRegisters;
-    registers.rip = CALL_RIP + 2n;
+    this.load(vcpu, number, ...args);
+    do this.step(vcpu);
+    while (registers.rip === CALL_RIP);
+    return s64(registers.gpr[RAX]!);
+  }
+
+  /** Stands before the SYSCALL with these registers. */
+  load(vcpu: XenVcpu, number: number, ...args: readonly (bigint | number)[]): void {
+    const registers = vcpu.registers as PlainRegisters;
+    registers.rip = CALL_RIP;
     registers.gpr[RAX] = BigInt(number);
     [RDI, RSI, RDX, R10, R8, R9].forEach((register, index) => {
       registers.gpr[register] = BigInt.asUintN(64, BigInt(args[index] ?? 0));
     });
+  }
+
+  /** Executes the SYSCALL that rip points to, once; and comes back to the guest, whose rip may point to it again. */
+  step(vcpu: XenVcpu = this.vcpu): void {
+    vcpu.registers.rip += 2n;
     this.hypervisor.syscall(vcpu);
     this.hypervisor.beforeResume(vcpu);
-    return s64(registers.gpr[RAX]!);
   }
 
   /** Raises an exception, and comes back to the guest. */

@@ -385,10 +385,27 @@ describe('a second vCPU', () => {
     ['too large a GDT', () => ({ [X.CONTEXT_gdt_ents]: 1n << 40n })],
     ['an LDT off a page boundary', () => ({ [X.CONTEXT_ldt_base]: 8n, [X.CONTEXT_ldt_ents]: 8n })],
     ['a callback that is not canonical', () => ({ [X.CONTEXT_event_callback_eip]: 1n << 60n })],
+    ['an instruction pointer that is not canonical', () => ({ [X.CONTEXT_user_regs + X.USER_REGS_rip]: 1n << 47n })],
   ])('%s is refused, and nothing is held', (_, fields) => {
     const guest = new Guest({ vcpus: 2 });
     expect(guest.call(call.__HYPERVISOR_vcpu_op, 0, 1, context(guest, fields(guest)))).toBe(-22n);
     expect(guest.domain.vcpus[1]).toMatchObject({ initialised: false, kernelTable: undefined, userTable: undefined });
     expect(auditBooks(guest.hypervisor)).toEqual([]);
+  });
+
+  test.each([
+    ['the handler of vector 0', X.CONTEXT_trap_ctxt + 8],
+    ['the handler of vector 255', X.CONTEXT_trap_ctxt + 255 * 16 + 8],
+    ['the stack pointer', X.CONTEXT_user_regs + X.USER_REGS_rsp],
+    ["the kernel's stack pointer", X.CONTEXT_kernel_sp],
+  ])('4.17 wants %s canonical; 4.1 does not look', (_, field) => {
+    for (const profile of PROFILES) {
+      const guest = new Guest({ profile, vcpus: 2 });
+      expect(guest.call(call.__HYPERVISOR_vcpu_op, 0, 1, context(guest, { [field]: 1n << 47n }))).toBe(
+        profile === '4.17' ? -22n : 0n,
+      );
+      expect(guest.domain.vcpus[1]?.initialised).toBe(profile === '4.1');
+      expect(auditBooks(guest.hypervisor)).toEqual([]);
+    }
   });
 });

@@ -1,7 +1,7 @@
 // Executes single instructions on the processor it runs on and says what they did: the half of the vector recorder that has to
-// be native. record.mjs makes the cases, runs this, and writes down what comes back.
+// be native. record.mjs and record-sse.mjs make the cases, run this, and write down what comes back.
 //
-// Each case sets all general registers and flags with TF, by returning from a signal to a context made up for it; the
+// Each case sets all general registers, SSE and MMX registers and flags with TF, by returning from a signal to a context made up for it; the
 // processor executes one instruction and traps (#DB), or faults, and the signal handler reads the context that it left.
 // REP instructions trap after each iteration and are continued. Linux on x86-64 only; not for instructions that enter the kernel.
 //
@@ -43,6 +43,11 @@ struct test {
   uint32_t memory_offset; // of `memory` in DATA
   uint32_t memory_length;
   uint8_t memory[64];
+  uint32_t mxcsr;
+  uint16_t x87_control;
+  uint16_t x87_status;
+  uint64_t mm[8];
+  uint8_t xmm[16][16];
 };
 
 struct result {
@@ -57,7 +62,28 @@ struct result {
   uint32_t changed_length;
   uint32_t padding;
   uint8_t changed[320];
+  uint32_t mxcsr;
+  uint16_t x87_status;
+  uint16_t x87_tags;
+  struct x87_register {
+    uint64_t significand;
+    uint64_t exponent; // and sign
+  } mm[8];
+  uint8_t xmm[16][16];
 };
+
+// The legacy part of what XSAVE saves, which a signal's context begins with; and behind it which parts are in use.
+struct floating {
+  uint16_t control, status, tags, opcode;
+  uint64_t instruction, operand;
+  uint32_t mxcsr, mxcsr_mask;
+  struct x87_register st[8];
+  uint8_t xmm[16][16];
+  uint8_t rest[96];
+  uint64_t parts;
+};
+#define FLOATING_BYTES 512
+#define X87_AND_SSE 3
 
 // In the order of encoding numbers.
 static const int REGISTERS[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -67,6 +93,7 @@ static struct test test;
 static struct result result;
 static uint8_t pattern[DATA_BYTES];
 static ucontext_t home;
+static struct floating home_floating;
 static volatile int finished;
 
 static void copy(void *to, const void *from, size_t bytes) {
@@ -92,6 +119,13 @@ static void on_stop(int signal, siginfo_t *info, void *opaque) {
   result.cr2 = g[REG_CR2];
   result.vector = g[REG_TRAPNO];
   result.error_code = g[REG_ERR];
+  struct floating *f = (struct floating *)((ucontext_t *)opaque)->uc_mcontext.fpregs;
+  result.mxcsr = f->mxcsr;
+  result.x87_status = f->status;
+  result.x87_tags = f->tags;
+  for (int i = 0; i < 8; i++) result.mm[((f->status >> 11) + i) & 7] = f->st[i];
+  copy(result.xmm, f->xmm, sizeof result.xmm);
+  copy(f, &home_floating, FLOATING_BYTES);
   finished = 1;
   for (int i = 0; i < 23; i++)
     if (i != REG_CSGSFS) g[i] = home.uc_mcontext.gregs[i];
@@ -103,6 +137,15 @@ static void on_start(int signal, siginfo_t *info, void *opaque) {
   greg_t *g = ((ucontext_t *)opaque)->uc_mcontext.gregs;
   for (int i = 0; i < 23; i++) home.uc_mcontext.gregs[i] = g[i];
   for (int i = 0; i < 16; i++) g[REGISTERS[i]] = test.gpr[i];
+  struct floating *f = (struct floating *)((ucontext_t *)opaque)->uc_mcontext.fpregs;
+  copy(&home_floating, f, FLOATING_BYTES);
+  f->parts |= X87_AND_SSE;
+  f->mxcsr = test.mxcsr;
+  f->control = test.x87_control;
+  f->status = test.x87_status;
+  f->tags = 0;
+  for (int i = 0; i < 8; i++) f->st[i] = (struct x87_register){test.mm[((test.x87_status >> 11) + i) & 7], 0x1234};
+  copy(f->xmm, test.xmm, sizeof test.xmm);
   g[REG_RIP] = (uint64_t)CODE + INSTRUCTION_OFFSET;
   g[REG_EFL] = test.rflags | TF;
 }

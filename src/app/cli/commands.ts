@@ -161,6 +161,7 @@ export function explain(io: Io, done: Done): Command {
     .argument('[file]', 'the log; standard input when there is none or it is -')
     .option('--json', 'the same facts as fields')
     .option('--markdown', 'for a bug report')
+    .option('--symbols <file...>', 'names: System.map, vmlinux, vmlinuz, kallsyms, xen-syms')
     .option('--width <columns>', 'lay out for this width', wholeNumber(40))
     .addHelpText('after', '\nExit status: 0 explained, 2 cannot be read, 4 no crash found in it.')
     .action(async (file: string | undefined, options) => {

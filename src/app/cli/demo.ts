@@ -4,14 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../../base/failures.js';
-import { explainReport, print, renderText, toJsonValue } from '../../crash/index.js';
-import {
-  type CrashReport,
-  type FlushPolicy,
-  parseFlushPolicy,
-  parseStaleness,
-  type Staleness,
-} from '../../machine/index.js';
+import { print, renderText, toJsonValue } from '../../crash/index.js';
+import { type FlushPolicy, parseFlushPolicy, parseStaleness, type Staleness } from '../../machine/index.js';
 import { runMatrix } from './matrix.js';
 import { policiesAsOptions } from './policies.js';
 import { runSeed, runToJson, type SeedRun } from './seed.js';
@@ -62,11 +56,13 @@ function story(staleness: Staleness, flush: FlushPolicy, seed: number, json: boo
   const unfixed = runSeed({ fixed: false, staleness, flush, seed });
   say(consoleLines(unfixed, style));
 
-  const crash = unfixed.report && examine(unfixed, unfixed.report);
-  if (crash) {
+  const { report, explanation } = unfixed;
+  const crash = report && explanation && { dump: print(report), explanation };
+  const comparison = crash && compareWithReference(crash.dump);
+  if (crash && comparison) {
     say(`\n${heading("2. It dies. Xen's console says", width, style)}`);
     say(`${style.bad(crash.dump.trimEnd())}\n\n`);
-    say(paragraph(crash.comparison.words, width));
+    say(paragraph(comparison.words, width));
     say(`\n${heading('3. Why', width, style)}`);
     say(renderText(crash.explanation, { width, style }));
   } else {
@@ -89,28 +85,19 @@ function story(staleness: Staleness, flush: FlushPolicy, seed: number, json: boo
       fixed: { ...runToJson(fixed), console: fixed.console },
       crash: crash && {
         dump: crash.dump,
-        equalsReference: crash.comparison.equal,
+        equalsReference: comparison?.equal,
         explanation: toJsonValue(crash.explanation),
       },
     };
     io.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   }
   const isOriginal = policiesAsOptions({ staleness, flush, seed }) === ORIGINAL;
-  const asTold = fixed.ended === 'poweroff' && (!isOriginal || crash?.comparison.equal === true);
+  const asTold = fixed.ended === 'poweroff' && (!isOriginal || comparison?.equal === true);
   return asTold ? 0 : 1;
 }
 
 /** The policies under which the 2013 crash must come out to the digit: those that the demo has unless told otherwise. */
 const ORIGINAL = '--tlb demand --refill wrong-path --cpu intel --flush xen-4.1';
-
-const examine = (run: SeedRun, report: CrashReport) => {
-  const dump = print(report);
-  return {
-    dump,
-    comparison: compareWithReference(dump),
-    explanation: explainReport(report, run.evidence),
-  };
-};
 
 const WHY_NOT =
   'The recycled pages were made writable without a flush all the same; nothing that these policies allow left a stale ' +

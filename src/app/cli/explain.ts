@@ -15,7 +15,7 @@ import {
   renderText,
   type ScanTotals,
 } from '../../crash/index.js';
-import { readSymbols } from './symbol-files.js';
+import { type Names, readSymbols } from './symbol-files.js';
 import { heading, type Io, styleFor, widthOf } from './terminal.js';
 
 export interface ExplainCommandOptions {
@@ -47,11 +47,11 @@ export async function explainCommand(
   options: ExplainCommandOptions,
   io: Io,
 ): Promise<number> {
-  const symbol = readSymbols(options.symbols ?? []);
+  const names = readSymbols(options.symbols ?? []);
   let status = NOTHING_FOUND;
   for (const file of files.length === 0 ? ['-'] : files) {
     const name = file === '-' ? 'standard input' : file;
-    const found = await readLog(file === '-' ? io.stdin : openLog(file), name, symbol);
+    const found = await readLog(file === '-' ? io.stdin : openLog(file), name, names);
     if (found.crashes.length > 0) status = EXPLAINED;
     if (options.json) io.stdout.write(renderJson({ file: name, ...jsonOf(found) }));
     else if (found.crashes.length === 0) io.stderr.write(`paravane: ${nothingFound(name, found)}\n`);
@@ -80,11 +80,7 @@ function writeText({ crashes }: Found, options: ExplainCommandOptions, io: Io): 
   }
 }
 
-async function readLog(
-  source: AsyncIterable<unknown>,
-  name: string,
-  symbol: ((address: bigint) => string | undefined) | undefined,
-): Promise<Found> {
+async function readLog(source: AsyncIterable<unknown>, name: string, names: Names | undefined): Promise<Found> {
   const evidence: Evidence[] = [];
   let beyond = 0;
   const scanner = createScanner((crash) => {
@@ -106,7 +102,7 @@ async function readLog(
   if (decoder !== undefined) scanner.push(decoder.decode());
   const totals = scanner.end();
   evidence.sort((a, b) => a.firstLine - b.firstLine);
-  return { crashes: explainAll(evidence, { symbol }), beyond, totals, bytes };
+  return { crashes: explainAll(evidence, { ...names }), beyond, totals, bytes };
 }
 
 function openLog(file: string): AsyncIterable<unknown> {
@@ -170,7 +166,7 @@ function decoderFor(first: Uint8Array, name: string): TextDecoder {
   if (beginsWith(first, [0xfe, 0xff])) return new TextDecoder('utf-16be');
   const sample = first.subarray(0, SAMPLE_BYTES);
   const strange = sample.reduce((sum, byte) => sum + (isStrange(byte) ? 1 : 0), 0);
-  if (strange * 8 > sample.length)
+  if (strange * 20 > sample.length)
     throw new InputError(`${name} is not text: ${strange} of its first ${sample.length} bytes are binary`);
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(sample, { stream: true });

@@ -66,6 +66,7 @@ export function exhibitConfig(exhibit: Exhibit, build: Build, policies: Policies
     kernel: kernelOf(exhibit, build),
     commandLine: '',
     pages: MUSEUM_PAGES,
+    vcpus: 1,
     staleness: policies.staleness,
     flush: policies.flush,
     seed: policies.seed,

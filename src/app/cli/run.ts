@@ -2,9 +2,16 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { InputError } from '../../base/failures.js';
-import { explainReport, print, renderText, toJsonValue } from '../../crash/index.js';
-import { defaultHost, Machine, type MachineConfig, parseFlushPolicy, parseStaleness } from '../../machine/index.js';
-import { policiesToJson } from './policies.js';
+import { print, renderText, toJsonValue } from '../../crash/index.js';
+import {
+  defaultHost,
+  type Explanation,
+  Machine,
+  type MachineConfig,
+  parseFlushPolicy,
+  parseStaleness,
+} from '../../machine/index.js';
+import { policiesAsOptions, policiesToJson } from './policies.js';
 import { count, type Io, styleFor, table, widthOf } from './terminal.js';
 
 export interface RunOptions {
@@ -41,7 +48,7 @@ export async function runCommand(kernel: string, options: RunOptions, io: Io): P
   const interactive = io.stdin.isTTY === true;
   // Read whole before the run starts, so that the run does not depend on when a line happened to arrive.
   const input = interactive ? undefined : await readAll(io.stdin);
-  const machine = new Machine(config);
+  const machine = startMachine(kernel, config);
   const console = options.json ? io.stderr : io.stdout;
   const watcher = new TextWatcher(options.until);
   let shown = '';
@@ -60,8 +67,10 @@ export async function runCommand(kernel: string, options: RunOptions, io: Io): P
   } finally {
     keyboard?.release();
   }
-  report(machine, ending, options, io);
-  if (options.json) io.stdout.write(`${JSON.stringify(toJson(machine, ending, config, shown), null, 2)}\n`);
+  const explanation = machine.explain(replayCommand(kernel, options, config, machine));
+  report(machine, ending, explanation, options, io);
+  if (options.json)
+    io.stdout.write(`${JSON.stringify(toJson(machine, ending, explanation, config, shown), null, 2)}\n`);
   return statusOf(machine, ending);
 }
 
@@ -78,7 +87,9 @@ async function drive(
   const deadline = options.timeLimit === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.timeLimit * 1000;
   const stopAt = options.stopAt ?? Number.POSITIVE_INFINITY;
   for (;;) {
-    const state = machine.run(Math.min(machine.retired + SLICE, stopAt), () => watcher.seen);
+    // The clock is also looked at after each exit: a guest can make few instructions take long.
+    const isOver = (): boolean => watcher.seen || Date.now() >= deadline;
+    const state = machine.run(Math.min(machine.retired + SLICE, stopAt), isOver);
     if (watcher.seen) return 'until';
     if (state === 'ended') return 'ended';
     if (machine.retired >= stopAt) return 'stop-at';
@@ -157,12 +168,34 @@ export function machineConfig(kernel: string, options: BootOptions): MachineConf
     initrd: options.initrd === undefined ? undefined : readInput(options.initrd, 'initrd'),
     commandLine: options.append ?? '',
     pages,
+    vcpus: 1,
     staleness,
     flush,
     seed: options.seed ?? 1,
     host: defaultHost(options.xen ?? (flush.accidental === 'xen-4.1' ? '4.1' : '4.17')),
     name: options.name,
   };
+}
+
+/** The same run again, stopped at the instruction that crashed. A pipe's input must be given again as it was. */
+const replayCommand = (kernel: string, options: RunOptions, config: MachineConfig, machine: Machine): string =>
+  [
+    `paravane run ${kernel}`,
+    ...(options.initrd === undefined ? [] : [`--initrd ${options.initrd}`]),
+    ...(options.append === undefined ? [] : [`--append '${options.append}'`]),
+    `--memory ${options.memory}`,
+    policiesAsOptions(config),
+    `--stop-at ${machine.retired}`,
+  ].join(' ');
+
+/** What is wrong with a kernel is said with its file's name in front. */
+function startMachine(kernel: string, config: MachineConfig): Machine {
+  try {
+    return new Machine(config);
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${kernel}: ${error.message}`, { cause: error });
+    throw error;
+  }
 }
 
 export function readInput(path: string, what: string): Uint8Array {
@@ -200,13 +233,19 @@ const statusOf = (machine: Machine, ending: Ending): number => {
 };
 
 /** What is said on stderr when the run is over: the crash and its explanation, or in one line why it ended. */
-function report(machine: Machine, ending: Ending, options: RunOptions, io: Io): void {
+function report(
+  machine: Machine,
+  ending: Ending,
+  explanation: Explanation | undefined,
+  options: RunOptions,
+  io: Io,
+): void {
   const style = styleFor(io.stderr);
   const { ended, retired } = machine;
   io.stderr.write('\n');
-  if (ended?.report) {
+  if (ended?.report && explanation) {
     io.stderr.write(`${style.bad(print(ended.report).trimEnd())}\n\n`);
-    io.stderr.write(renderText(explainReport(ended.report, machine.evidence), { width: widthOf(io.stderr), style }));
+    io.stderr.write(renderText(explanation, { width: widthOf(io.stderr), style }));
   }
   io.stderr.write(`paravane: ${endingWords(machine, ending, options)} after ${count(retired)} instructions\n`);
   if (options.stopAt !== undefined && ending === 'stop-at') io.stderr.write(registerDump(machine));
@@ -244,9 +283,14 @@ function statistics(machine: Machine): string {
   );
 }
 
-function toJson(machine: Machine, ending: Ending, config: MachineConfig, console: string): unknown {
+function toJson(
+  machine: Machine,
+  ending: Ending,
+  explanation: Explanation | undefined,
+  config: MachineConfig,
+  console: string,
+): unknown {
   const { ended, retired } = machine;
-  const explanation = ended?.report && explainReport(ended.report, machine.evidence);
   return {
     ...policiesToJson(config),
     ending,

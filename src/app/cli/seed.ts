@@ -4,15 +4,15 @@ import { pfn } from '../../base/addresses.js';
 import { SEED, seedImage } from '../../guests/index.js';
 import {
   type CrashReport,
+  type Explanation,
   type FlushPolicy,
   guestElf,
   type HostConfig,
   Machine,
   type MachineConfig,
-  type MachineEvidence,
   type Staleness,
 } from '../../machine/index.js';
-import { policiesToJson } from './policies.js';
+import { policiesAsOptions, policiesToJson } from './policies.js';
 
 /** As the 2013 console shows it: domain id, CPU and version string are configuration; everything else is computed. */
 export const SEED_HOST: HostConfig = {
@@ -42,13 +42,16 @@ export interface SeedRun {
   /** Of Xen's boot tables, the one on whose page the guest died. */
   readonly page: BootTable | undefined;
   readonly report: CrashReport | undefined;
-  readonly evidence: MachineEvidence | undefined;
+  readonly explanation: Explanation | undefined;
 }
 
 export interface BootTable {
   readonly name: 'L4' | 'L3' | 'L2';
   readonly pfn: number;
 }
+
+/** The command that runs this again, to the same instruction. */
+export const replayCommand = (settings: SeedSettings): string => `paravane demo ${policiesAsOptions(settings)}`;
 
 const kernels = new Map<boolean, Uint8Array>();
 
@@ -70,6 +73,7 @@ export const seedConfig = (settings: SeedSettings): MachineConfig => ({
   initrd,
   commandLine: '',
   pages: SEED.pages,
+  vcpus: 1,
   staleness: settings.staleness,
   flush: settings.flush,
   seed: settings.seed,
@@ -92,7 +96,7 @@ export function runSeed(settings: SeedSettings): SeedRun {
     console,
     page: bootTableOf(end?.report),
     report: end?.report,
-    evidence: machine.evidence,
+    explanation: machine.explain(replayCommand(settings)),
   };
 }
 

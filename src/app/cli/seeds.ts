@@ -2,9 +2,8 @@
 // command that replays the first that did.
 
 import type { FlushPolicy, Staleness } from '../../machine/index.js';
-import { policiesAsOptions } from './policies.js';
 import { progressLine } from './progress.js';
-import { runSeed, runToJson, type SeedRun } from './seed.js';
+import { replayCommand, runSeed, runToJson, type SeedRun } from './seed.js';
 import { count, type Io, styleFor } from './terminal.js';
 
 export interface SeedsOptions {
@@ -25,7 +24,7 @@ export function runSeeds({ staleness, flush, range, json }: SeedsOptions, io: Io
   }
   progress.done();
   const crashes = runs.filter((run) => run.ended === 'crash');
-  const replay = crashes[0] && replayCommand(crashes[0]);
+  const replay = crashes[0] && replayCommand(crashes[0].settings);
   if (json) {
     io.stdout.write(
       `${JSON.stringify({ runs: runs.map(runToJson), crashed: crashes.length, replay: replay ?? null }, null, 2)}\n`,
@@ -46,5 +45,3 @@ export function runSeeds({ staleness, flush, range, json }: SeedsOptions, io: Io
     );
   return 0;
 }
-
-const replayCommand = ({ settings }: SeedRun): string => `paravane demo ${policiesAsOptions(settings)}`;

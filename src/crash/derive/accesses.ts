@@ -1,13 +1,24 @@
 // What an instruction does to memory, worked out from the registers of a dump: the instruction's own meaning (isa/meaning) is
 // run with the registers as constants, and whatever folds to a constant is known. A register that the dump does not show,
 // and everything that comes from memory, is unknown, and so is what is computed from it.
-// Leaves out instructions that isa has no row for (vectors, x87).
+// Leaves out instructions that isa has no row for, and the values of vectors.
 
 import { RFLAGS_DF } from '../../abi/registers.js';
 import type { Instruction, MemoryOperand } from '../../isa/instruction.js';
 import { NO_REGISTER, RIP } from '../../isa/instruction.js';
 import { I32, I64 } from '../../isa/meaning/expression.js';
-import type { AccessSegment, Bits, Location, Modification, Semantics, Variable } from '../../isa/meaning/semantics.js';
+import type {
+  AccessSegment,
+  Bits,
+  Location,
+  Modification,
+  Semantics,
+  Variable,
+  VectorBits,
+  VectorLocation,
+  VectorVariable,
+} from '../../isa/meaning/semantics.js';
+import { V128 } from '../../isa/meaning/vector.js';
 
 /** One access to memory, in the order in which the instruction makes them. */
 export interface MemoryAccess {
@@ -60,6 +71,7 @@ const GS = 5;
 
 /** An expression of which nothing is known. It is never emitted. */
 const unknown = (): I64 => I64.of(() => {}, { reusable: true });
+const unknownVector = (): V128 => V128.of(() => {}, { reusable: true });
 const unknownBit = (): I32 => I32.of(() => {}, { reusable: true });
 const constantOrUnknown = (value: bigint | undefined): I64 => (value === undefined ? unknown() : I64.constant(value));
 
@@ -154,6 +166,47 @@ class Recorder implements Semantics {
     const operand = typeof segment === 'object' ? segment.of : undefined;
     return this.memoryLocation(this.linearAddress(address, segment), bits / 8, operand, segment === 'stack');
   }
+  vector(index: number): VectorLocation {
+    const operand = this.instruction.operands[index];
+    if (operand?.kind !== 'memory') return this.xmm();
+    return this.vectorMemory(this.effectiveAddress(index), (operand.size * 8) as VectorBits, { of: index });
+  }
+  xmm(): VectorLocation {
+    return { bits: 128, read: unknownVector, write: () => {} };
+  }
+  vectorMemory(address: I64, bits: VectorBits, segment: AccessSegment): VectorLocation {
+    const operand = typeof segment === 'object' ? segment.of : undefined;
+    const place = this.memoryLocation(this.linearAddress(address, segment), bits / 8, operand, segment === 'stack');
+    return {
+      bits,
+      read: () => {
+        place.read();
+        return unknownVector();
+      },
+      write: () => place.write(unknown()),
+    };
+  }
+  isMmx(index: number): boolean {
+    return this.instruction.operands[index]?.kind === 'mm';
+  }
+  x87(): Location {
+    return {
+      bits: 64,
+      read: unknown,
+      readSigned: unknown,
+      write: () => {},
+      modify: () => ({ value: unknown(), write: () => {} }),
+    };
+  }
+  stackRegister(index: number): number | undefined {
+    const operand = this.instruction.operands[index];
+    return operand?.kind === 'st' ? operand.register : undefined;
+  }
+  rememberX87(): void {}
+  readMxcsr(): I64 {
+    return unknown();
+  }
+  writeMxcsr(): void {}
   readSelector(): I64 {
     return unknown();
   }
@@ -169,6 +222,12 @@ class Recorder implements Semantics {
   }
   keepBit(value: I32): I32 {
     return value.constant === undefined ? unknownBit() : value;
+  }
+  vectorVariable(): VectorVariable {
+    return { get: unknownVector, set: () => {} };
+  }
+  keepVector(): V128 {
+    return unknownVector();
   }
   variable(initial: I64): Variable {
     let value = initial;
@@ -226,6 +285,7 @@ class Recorder implements Semantics {
   raiseIf(condition: I32, vector: number): void {
     if (condition.constant) this.raise(vector);
   }
+  raiseFloat(): void {}
   trap(vector: number): void {
     this.raise(vector);
   }
@@ -233,7 +293,7 @@ class Recorder implements Semantics {
   systemCall(): void {}
   /** More answers than any service gives. */
   ask(): readonly I64[] {
-    return Array.from({ length: 4 }, unknown);
+    return Array.from({ length: 8 }, unknown);
   }
 
   private gpr(register: number): bigint | undefined {

@@ -109,7 +109,8 @@ export function buildCase(facts: Facts, options: CaseOptions = {}): Case {
       : disassemble(facts.code, { rip: facts.registers?.rip, symbol: options.symbol });
   const instruction = disassembly?.trapping;
   const effects = instruction && effectsOf(instruction, knownRegisters(facts, instruction, frame));
-  const operand = operandOf(effects, address, page, isPageFault);
+  // A fault on fetching the instruction comes before anything it does.
+  const operand = errorCode?.fetch ? undefined : operandOf(effects, address, page, isPageFault);
   const { access, accessSource } = accessOf(facts, errorCode, operand);
   const place =
     address === undefined && page === undefined ? undefined : placeOf(address ?? (page as bigint), facts.system);
@@ -130,13 +131,7 @@ export function buildCase(facts: Facts, options: CaseOptions = {}): Case {
     access,
     accessSource,
     walk,
-    allowed:
-      walk &&
-      allows(walk, {
-        write: access === undefined ? undefined : access === 'write',
-        fetch: access === undefined ? undefined : access === 'fetch',
-        atUserPrivilege: atUser,
-      }),
+    allowed: walk && isAllowed(walk, { access, atUser, isReserved: errorCode?.reserved ?? false }),
     disassembly,
     instruction,
     effects,
@@ -152,6 +147,19 @@ export function buildCase(facts: Facts, options: CaseOptions = {}): Case {
     frame,
     poison: findPoison(facts, address, operand, instruction),
   };
+}
+
+interface Asked {
+  readonly access: 'read' | 'write' | 'fetch' | undefined;
+  readonly atUser: Truth;
+  /** The CPU found a reserved bit: whatever the other bits say, the entry allows nothing. */
+  readonly isReserved: boolean;
+}
+
+function isAllowed(walk: Walk, { access, atUser, isReserved }: Asked): Truth {
+  if (isReserved) return false;
+  const isKind = (kind: 'write' | 'fetch'): Truth => (access === undefined ? undefined : access === kind);
+  return allows(walk, { write: isKind('write'), fetch: isKind('fetch'), atUserPrivilege: atUser });
 }
 
 /** The faulting address first, then the registers of the faulting operand, then any register. */

@@ -71,14 +71,23 @@ export function entryFlags(level: WalkLevel, entry: bigint, system: CrashSystem 
     const mask = 1n << BigInt(bit);
     if ((entry & mask) === 0n || (mask & PTE_FRAME_MASK) !== 0n) continue;
     const known = named.find((candidate) => candidate.mask === mask);
-    flags.push(
-      known
-        ? { bit, name: known.name, meaning: known.meaning }
-        : { bit, name: `bit ${bit}`, meaning: 'free for software' },
-    );
+    flags.push(known ? { bit, name: known.name, meaning: known.meaning } : { bit, name: `bit ${bit}`, meaning: FREE });
   }
   return flags;
 }
 
-/** The flags as one string: "P RW US A D, bit 52". */
-export const flagNames = (flags: readonly EntryFlag[]): string => flags.map(({ name }) => name).join(' ') || 'no flags';
+/** The flags as one string: "P RW US A D bit 52"; runs of nameless bits are drawn together: "bits 53-62". */
+export function flagNames(flags: readonly EntryFlag[]): string {
+  const words: string[] = [];
+  for (let at = 0; at < flags.length; ) {
+    let end = at + 1;
+    while (isFree(flags[at]) && isFree(flags[end]) && flags[end]?.bit === (flags[end - 1]?.bit ?? 0) + 1) end++;
+    const [first, last] = [flags[at], flags[end - 1]];
+    words.push(first === last ? (first?.name ?? '') : `bits ${first?.bit}-${last?.bit}`);
+    at = end;
+  }
+  return words.join(' ') || 'no flags';
+}
+
+const FREE = 'free for software';
+const isFree = (flag: EntryFlag | undefined): boolean => flag?.meaning === FREE;

@@ -1,6 +1,7 @@
 // What follows from a case's facts without any guess about the cause: one sentence each, in the order in which an expert would
 // check them. And where two facts cannot both be true of one moment.
 
+import { GPR_NAMES } from '../../abi/registers.js';
 import { hex, hex0x, hex64 } from '../../base/hex.js';
 import type { Facts } from '../facts.js';
 import type { Case } from './case.js';
@@ -110,12 +111,32 @@ function idiomFinding({ idiom, facts }: Case): readonly string[] {
   return [`The code is ${idiom.words}.${flags}`];
 }
 
-function operandFinding({ operand, instruction, nearRegisters, address }: Case): readonly string[] {
+/** How the faulting address came from the registers, where it is more than one register's value. */
+function compositionFinding({ operand, instruction, facts, disassembly }: Case): readonly string[] {
+  const access = operand?.access;
+  const memory = access?.operand === undefined ? undefined : instruction?.operands[access.operand];
+  if (memory?.kind !== 'memory' || access?.address === undefined) return [];
+  const isPlain = memory.index < 0 && memory.displacement === 0n && memory.base < GPR_NAMES.length;
+  if (isPlain) return [];
+  const named = [memory.base, memory.index].flatMap((number) => {
+    const name = GPR_NAMES[number];
+    const value = name && facts.registers?.[name];
+    return value === undefined ? [] : [`${name} = ${hex64(value)}`];
+  });
+  const written =
+    /\[[^\]]+\]/.exec(disassembly?.lines.find(({ trapping }) => trapping)?.intel ?? '')?.[0] ?? 'The operand';
+  return [
+    `${written} with ${named.join(' and ') || 'the address of the next instruction'} is ${hex64(access.address)}, where it faulted.`,
+  ];
+}
+
+function operandFinding(of: Case): readonly string[] {
+  const { operand, instruction, nearRegisters, address } = of;
   if (instruction !== undefined) {
     const computed = operand?.access.address;
     if (operand === undefined || computed === undefined || address === undefined) return [];
     return operand.faults
-      ? []
+      ? compositionFinding(of)
       : [
           `The instruction's operand is at ${hex64(computed)}, which is not the faulting address: registers and code are not of the same moment.`,
         ];

@@ -6,7 +6,6 @@
 
 import { GDT_LDT_VIRT_START, HYPERVISOR_VIRT_END, HYPERVISOR_VIRT_START } from '../../abi/xen-layout.js';
 import { isCanonical } from '../../base/addresses.js';
-import { hex0x } from '../../base/hex.js';
 import type { CrashSystem } from '../facts.js';
 
 export type PlaceName =
@@ -176,6 +175,3 @@ export function linearMapOf(address: bigint, pfn: bigint): LinearMapping | undef
   const base = (address & ~0xfffn) - (pfn << 12n);
   return LINEAR_MAPS.find((map) => map.base === base);
 }
-
-/** "0x18 above rsp"-like words need an address as text: without leading zeros, as source code writes it. */
-export const distance = (bytes: bigint): string => hex0x(bytes);

@@ -120,7 +120,7 @@ export const LINUX_OOPS_FORMATS: readonly Format[] = [
     name: 'cut here',
     origin: 'linux',
     hint: '[ cut here ]',
-    pattern: /-{4,}\[ cut here \]-{4,}/,
+    pattern: /----\[ cut here \]----/,
     stage: undefined,
     role: 'cut',
     read: () => ({}),
@@ -212,7 +212,7 @@ export const LINUX_OOPS_FORMATS: readonly Format[] = [
     name: 'corrupted page table',
     origin: 'linux',
     hint: ': Corrupted page table at address ',
-    pattern: new RegExp(String.raw`(\S+): Corrupted page table at address ${SHORT_ADDRESS}`),
+    pattern: new RegExp(String.raw`(\S{1,16}): Corrupted page table at address ${SHORT_ADDRESS}`),
     stage: 0,
     role: 'begins',
     read: (m) => ({
@@ -506,6 +506,22 @@ export const LINUX_OOPS_FORMATS: readonly Format[] = [
       {
         line: 'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(2,0)',
         states: { kind: 'panic', panicMessage: 'VFS: Unable to mount root fs on unknown-block(2,0)' },
+      },
+    ],
+  },
+  {
+    name: 'kernel offset',
+    origin: 'linux',
+    hint: 'Kernel Offset: ',
+    pattern: /\bKernel Offset: 0x([0-9a-f]{1,16}) from /,
+    stage: undefined,
+    role: 'inside',
+    read: (m) => ({ kernelOffset: parseWord(m[1] as string) }),
+    samples: [
+      {
+        line: 'Kernel Offset: 0x2b800000 from 0xffffffff81000000 (relocation range: 0xffffffff80000000-0xffffffffbfffffff)',
+        states: { kernelOffset: 0x2b800000n },
+        given: { system: 'linux' },
       },
     ],
   },

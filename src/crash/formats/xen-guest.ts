@@ -244,8 +244,8 @@ export const XEN_GUEST_FORMATS: readonly Format[] = [
   {
     name: 'message about a guest',
     origin: 'xen',
-    hint: /\bd\d{1,5}(?::?v\d+)?:? \S/,
-    pattern: /^\s*(?:[\w./-]+\.[chS]:\d+:)?d(\d{1,5})(?::?v(\d+))?:? (\S.*\S)\s*$/,
+    hint: /\bd\d{1,5}(?::?v\d+)?:? [A-Za-z]{2}/,
+    pattern: /^\s*(?:[\w./-]+\.[chS]:\d+:d\d{1,5}(?:v\d+)?|d\d{1,5}:|d\d{1,5}:?v\d+:?) [A-Za-z]{2}.*\S\s*$/,
     stage: 0,
     role: 'precedes',
     read: (m) => ({ remarks: [m[0].trim()] }),

@@ -17,17 +17,20 @@ export function paragraph(text: string, width: number, first = '', rest = first)
   return `${[...lines, line].join('\n')}\n`;
 }
 
-/** Rows as columns two blanks apart, each line behind `indent`; the last column is wrapped at `width`. */
+/** A last column narrower than this goes onto a line of its own. */
+const LEAST_COLUMN = 20;
+
+/** Rows as columns two blanks apart, each behind `indent`; the last column is wrapped at `width`. One text for each row. */
 export function table(rows: readonly (readonly string[])[], width: number, indent = ''): readonly string[] {
   const widths: number[] = [];
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   return rows.map((row) => {
     const last = row.length - 1;
-    const first = `${indent}${row
-      .slice(0, last)
-      .map((cell, i) => `${cell.padEnd(widths[i] ?? 0)}  `)
-      .join('')}`;
+    const cells = row.slice(0, last).map((cell, i) => `${cell.padEnd(widths[i] ?? 0)}  `);
+    const first = `${indent}${cells.join('')}`;
     const text = row[last] ?? '';
-    return text === '' ? `${first.trimEnd()}\n` : paragraph(text, width, first, ' '.repeat(first.length));
+    if (text === '') return `${first.trimEnd()}\n`;
+    if (first.length + LEAST_COLUMN > width) return `${first.trimEnd()}\n${paragraph(text, width, `${indent}    `)}`;
+    return paragraph(text, width, first, ' '.repeat(first.length));
   });
 }

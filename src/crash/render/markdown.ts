@@ -1,6 +1,7 @@
 // An explanation as Markdown, for bug trackers and mail: the same content as the text, with tables and code blocks.
 
 import { hex, hex64 } from '../../base/hex.js';
+import { flagNames } from '../derive/entry-flags.js';
 import type { Explanation } from '../explanation.js';
 
 /** GitHub-flavoured Markdown. `level` is the depth of its top heading. */
@@ -31,7 +32,7 @@ export function renderMarkdown(of: Explanation, level = 2): string {
           code(hex64(entry)),
           frame.toString(16),
           pfn === undefined ? '' : pfn === 'invalid' ? 'invalid' : pfn.toString(16),
-          flags.map(({ name }) => name).join(' '),
+          flagNames(flags),
         ]),
       ),
     );
@@ -74,7 +75,12 @@ function factTable({ crash, access, mode }: Explanation): string {
     ['CPU', crash.cpu?.toString()],
     ['task', crash.task],
     ['version', crash.version],
-    ['at', crash.rip === undefined ? undefined : [code(hex64(crash.rip)), crash.symbol].filter(Boolean).join(' ')],
+    [
+      'at',
+      crash.rip === undefined
+        ? undefined
+        : [code(hex64(crash.rip)), crash.symbol, crash.source].filter(Boolean).join(' '),
+    ],
     ['access', access?.kind],
     ['address', access?.address === undefined ? undefined : code(hex64(access.address))],
     ['there', access?.place],

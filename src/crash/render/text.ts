@@ -2,6 +2,7 @@
 // Knows no terminal: emphasis comes in as functions, and the width as a number.
 
 import { hex, hex64 } from '../../base/hex.js';
+import { type EntryFlag, flagNames } from '../derive/entry-flags.js';
 import type { Cause, Explanation, WalkFacts, WalkLevelFacts } from '../explanation.js';
 import { paragraph, table } from './layout.js';
 
@@ -85,7 +86,8 @@ class TextReport {
       crash.version !== undefined && versionWords(this.of),
       crash.cpu !== undefined && `CPU ${crash.cpu}`,
     );
-    row('exception', crash.exception, crash.headline !== undefined && `"${crash.headline}"`);
+    row('exception', crash.exception);
+    row('said', crash.headline !== undefined && `"${crash.headline}"`);
     row('task', crash.task, crash.pid !== undefined && `pid ${crash.pid}`);
     if (access !== undefined) {
       const target =
@@ -94,11 +96,12 @@ class TextReport {
           : access.page !== undefined
             ? `page ${hex64(access.page)}`
             : undefined;
-      row('access', `${accessWords(this.of)}${target === undefined ? '' : ` at ${target}`}`);
+      const isKnown = access.kind !== undefined || target !== undefined;
+      row('access', isKnown && `${accessWords(this.of)}${target === undefined ? '' : ` at ${target}`}`);
       row('there', access.place);
       row('instruction', access.instruction, operandWords(this.of));
     }
-    row('at', crash.rip !== undefined && hex64(crash.rip), crash.symbol);
+    row('at', crash.rip !== undefined && hex64(crash.rip), crash.symbol, crash.source);
     row('mode', mode.who, mode.cpl !== undefined && `CPL ${mode.cpl}`);
     if (crash.firstLine !== undefined) row('in the text', `lines ${crash.firstLine} to ${crash.lastLine}`);
     this.out += '\n';
@@ -128,7 +131,7 @@ class TextReport {
     const { walk } = this.of;
     if (walk === undefined) return;
     this.heading('The page-table walk');
-    if (walk.address !== undefined) this.out += `  ${splitAddress(walk.address)}\n`;
+    if (walk.address !== undefined) this.out += paragraph(splitAddress(walk.address), this.width, '  ', '    ');
     const rows = walk.levels.map((level, depth) => [
       `${'  '.repeat(depth)}${depth === 0 ? '' : '└ '}L${level.level}${level.index === undefined ? '' : `[${hex(level.index, 3)}]`}`,
       hex64(level.entry),
@@ -168,11 +171,14 @@ class TextReport {
   }
 
   private trace(): void {
-    const certain = this.of.trace.filter((line) => line.certain && line.symbol !== undefined);
-    if (certain.length === 0) return;
-    this.heading('Called from');
+    const named = this.of.trace.filter(({ symbol }) => symbol !== undefined);
+    const certain = named.filter((line) => line.certain);
+    // A trace that only guesses (Xen without frame pointers) is better than none.
+    const shown = certain.length > 1 ? certain : named;
+    if (shown.length < 2) return;
+    this.heading(shown === certain ? 'Called from' : 'Called from, as far as the stack tells');
     this.out += paragraph(
-      certain
+      shown
         .slice(0, 12)
         .map(({ symbol }) => symbol)
         .join(' < '),
@@ -185,7 +191,8 @@ class TextReport {
     const { machine } = this.of;
     if (machine === undefined) return;
     this.list('What the machine saw', machine.story, same);
-    if (machine.evidence.replay !== undefined) this.out += `  again: ${machine.evidence.replay}\n`;
+    if (machine.evidence.replay !== undefined)
+      this.out += `  Again, to the instruction:\n    ${machine.evidence.replay}\n`;
   }
 
   private causes(): void {
@@ -241,7 +248,7 @@ function splitAddress(address: bigint): string {
 function flagWords(level: WalkLevelFacts): string {
   if (level.entry === 0n) return 'empty';
   const agree = level.indexAgrees === false ? '  (index of another address)' : '';
-  return `${level.flags.map(({ name }) => name).join(' ')}${agree}`;
+  return `${flagNames(level.flags)}${agree}`;
 }
 
 function rightsWords({ rights, outcome, levels, allowsAccess }: WalkFacts): string {
@@ -262,10 +269,16 @@ function rightsWords({ rights, outcome, levels, allowsAccess }: WalkFacts): stri
   return `Effective rights: ${rightsText}.${verdict}`;
 }
 
-/** Software bits, named once. */
+/** Software bits, explained once. */
 function noteworthyFlags({ levels }: WalkFacts): readonly string[] {
-  const seen = new Map<string, string>();
-  for (const { flags } of levels)
-    for (const { bit, name, meaning } of flags) if (bit >= 9 && name !== 'NX') seen.set(name, meaning);
-  return [...seen].map(([name, meaning]) => `${name}: ${meaning}`);
+  const byMeaning = new Map<string, Map<number, EntryFlag>>();
+  for (const flag of levels.flatMap(({ flags }) => flags)) {
+    if (flag.bit < 9 || flag.name === 'NX') continue;
+    const alike = byMeaning.get(flag.meaning) ?? new Map<number, EntryFlag>();
+    byMeaning.set(flag.meaning, alike.set(flag.bit, flag));
+  }
+  return [...byMeaning].map(([meaning, flags]) => {
+    const sorted = [...flags.values()].sort((a, b) => a.bit - b.bit);
+    return `${flagNames(sorted)}: ${meaning}`;
+  });
 }

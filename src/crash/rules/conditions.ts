@@ -34,9 +34,16 @@ export const isFetch = ({ access, facts, address }: Case): Truth =>
 export const isAllowedByTables = ({ allowed }: Case): Truth => allowed;
 export const tablesMapIt = ({ walk }: Case): Truth =>
   known(walk, ({ outcome }) => (outcome === 'open' ? undefined : outcome === 'maps'));
-export const tablesAreWritable = ({ walk }: Case): Truth => known(walk, ({ writable }) => writable);
-export const entryIsReadOnly = ({ walk }: Case): Truth =>
-  known(walk, ({ writable, outcome }) => (outcome === 'not-present' ? false : not(writable)));
+/** A right that a walk to its end denies; open where lines that could end it sooner are lost. */
+const denies =
+  (right: 'writable' | 'user' | 'executable') =>
+  ({ walk }: Case): Truth =>
+    known(walk, (shown) =>
+      shown.outcome === 'maps' ? not(shown[right]) : shown.outcome === 'not-present' ? false : undefined,
+    );
+export const entryIsReadOnly = denies('writable');
+export const entryForbidsExecution = denies('executable');
+export const entryIsForKernel = denies('user');
 
 /** A large page of a running kernel's own image: mapped at boot, and never since. (A PV guest maps its image by 4 KiB pages.) */
 export const isStandingImage = (of: Case): Truth =>
@@ -63,6 +70,9 @@ export function leafText({ walk }: Case): string {
   return `L${last.level}${index === undefined ? '' : `[0x${hex(index, 3)}]`} = ${hex64(last.entry)}`;
 }
 
+/** A condition that only has to hold: it is no evidence. */
+export const only = (when: (of: Case) => Truth): Clue => ({ when, weight: 0, says: '' });
+
 export const pageFaultClue = (weight: number): Clue => ({
   when: isPageFault,
   weight,
@@ -73,5 +83,41 @@ export const pageFaultClue = (weight: number): Clue => ({
 /** The entry that ends the walk lacks US: with US clear a PV guest, which runs at CPL 3, may not touch the page. */
 export const lacksUser = ({ walk }: Case): Truth =>
   known(walk, ({ last }) => known(last, ({ entry, present }) => present && (entry & PTE_US) === 0n));
+
+/** What the text says happened, in quotes. */
+export const headlineText = ({ facts }: Case): string =>
+  facts.headline === undefined ? 'the text says so' : `"${facts.headline}"`;
+/** Linux's own words for the access, or a checker's for what it found. */
+export const hintSays =
+  (pattern: RegExp) =>
+  ({ facts }: Case): Truth =>
+    known(facts.accessWords?.hint, (hint) => pattern.test(hint));
+/** What was said just before the crash. That nothing was remembered means that nothing was said. */
+export const remarksSay =
+  (pattern: RegExp) =>
+  ({ facts }: Case): boolean =>
+    facts.remarks?.some((remark) => pattern.test(remark)) ?? false;
+export const panicSays =
+  (pattern: RegExp) =>
+  ({ facts }: Case): Truth =>
+    known(facts.panicMessage, (message) => pattern.test(message));
+
+export const isKernelMode = ({ mode }: Case): Truth =>
+  known(mode.who, (who) => who === 'kernel' || who === 'hypervisor');
+export const mnemonicOf = ({ instruction }: Case): string | undefined => instruction?.row.mnemonic;
+
+export const notPresentClue: Clue = {
+  when: wasNotPresent,
+  weight: 2,
+  says: (of) => `error code ${errorCodeText(of)}: no translation was present`,
+  wanted: 'the error code',
+};
+export const notMappedClue: Clue = {
+  when: (of) => not(tablesMapIt(of)),
+  weight: 2,
+  says: ({ walk }) =>
+    `the tables agree: the walk ends at level ${walk?.last?.level}, with an entry that is not present`,
+  wanted: 'the walk, down to the entry that is not present',
+};
 
 export { all, any, known, not, type Truth };

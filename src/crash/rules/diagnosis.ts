@@ -22,6 +22,8 @@ export interface Diagnosis {
   readonly sources: readonly string[];
   /** Known cases that look the same. */
   readonly alike?: readonly KnownCase[];
+  /** Told only when no other diagnosis is. */
+  readonly fallback?: true;
   /** Crash texts that this diagnosis explains, as paths under tests/crash; each must rank it first. */
   readonly examples: readonly string[];
 }
@@ -64,6 +66,9 @@ export interface Judgement {
   /** What would tell. */
   readonly wanted: readonly string[];
 }
+
+/** The weight of what software says of itself: enough to be certain. */
+export const SAYS_SO = 20;
 
 /** Scores from which a word may be used. */
 const CERTAINTIES: readonly (readonly [number, Certainty])[] = [

@@ -1,8 +1,11 @@
 // A page's rights were raised in memory (read-only to writable, supervisor to user, no-execute to execute) without a flush, and
 // the CPU answered from the translation it had loaded before.
 
+import { PTE_RW } from '../../abi/paging.js';
 import { hex, hex64 } from '../../base/hex.js';
 import type { Case } from '../derive/case.js';
+import { isPresent } from '../derive/entry-flags.js';
+import { indexAt } from '../derive/walk.js';
 import {
   all,
   errorCodeText,
@@ -12,23 +15,25 @@ import {
   leafText,
   nobodyHandles,
   pageFaultClue,
+  type Truth,
   wasForbidden,
 } from './conditions.js';
 import type { Diagnosis } from './diagnosis.js';
 
 const accessWord = ({ access }: Case): string => (access === 'fetch' ? 'execute' : (access ?? 'access'));
 
-const asksForNoFlush = ({ handed }: Case) => known(handed, ({ hypercall }) => hypercall && hypercall.flush === 'none');
+const asksForNoFlush = ({ handed }: Case): Truth =>
+  known(handed, ({ hypercall }) => hypercall && hypercall.flush === 'none');
 
-/** A fragment of another dump shows the same entry slot, and allows what was forbidden. */
-const otherDumpAgrees = ({ related, walk, page }: Case) =>
-  related.some((facts) => {
-    const other = facts.walk?.[1];
-    const own =
-      walk?.steps.find(({ level }) => level === 1)?.statedIndex ??
-      (page === undefined ? undefined : Number((page >> 12n) & 0x1ffn));
-    return other !== undefined && other.index === own && (other.entry & 3n) === 3n;
-  }) || undefined;
+/** A fragment of another dump shows the same slot, present and writable. Never false: that there is none proves nothing. */
+function otherDumpAgrees({ related, page }: Case): Truth {
+  const own = page === undefined ? undefined : indexAt(page, 1);
+  const agrees = related.some(({ walk }) => {
+    const other = walk?.[1];
+    return other !== undefined && other.index === own && isPresent(other.entry) && (other.entry & PTE_RW) !== 0n;
+  });
+  return agrees ? true : undefined;
+}
 
 export const staleTlbEntry: Diagnosis = {
   id: 'stale-tlb-entry',
@@ -144,5 +149,3 @@ const whoWord = ({ mode }: Case): string =>
 
 const ordinal = (position: number | undefined): string =>
   ['?', 'first', 'second', 'third'][position ?? 0] ?? `${hex(position ?? 0)}th`;
-
-export const contradicts = (of: Case) => all(wasForbidden(of), isAllowedByTables(of));

@@ -6,6 +6,7 @@ export const unexplained: Diagnosis = {
   id: 'unexplained',
   verdict: 'the text does not say enough to name a cause',
   family: 'unknown',
+  fallback: true,
   requires: [],
   clues: [],
   explanation: () => 'What the text states is set out above; it fits no cause known here better than another.',

@@ -9,6 +9,7 @@ import {
   isWrite,
   known,
   leafText,
+  only,
   pageFaultClue,
   type Truth,
   wasForbidden,
@@ -16,7 +17,7 @@ import {
 import type { Diagnosis } from './diagnosis.js';
 
 /** What says that the page is a page table: it is CR3's, or one that the walk goes through, or one that Xen built. */
-export function tableEvidence({ facts, walk, bootTables }: Case): string | undefined {
+function tableEvidence({ facts, walk, bootTables }: Case): string | undefined {
   const frame = walk?.frame;
   if (walk === undefined || frame === undefined) return undefined;
   const cr3 = facts.registers?.cr3;
@@ -30,19 +31,15 @@ export function tableEvidence({ facts, walk, bootTables }: Case): string | undef
   return undefined;
 }
 
-const isPageTable = (of: Case): Truth =>
-  of.walk === undefined ? undefined : tableEvidence(of) !== undefined || undefined;
+/** Never false: that nothing says so proves nothing. */
+const isPageTable = (of: Case): Truth => (tableEvidence(of) === undefined ? undefined : true);
 
 export const writeToPageTable: Diagnosis = {
   id: 'write-to-page-table',
   verdict: 'a direct write to a page table, which Xen maps read-only for the guest',
   family: 'fault',
   requires: [
-    {
-      when: isSystem('xen-guest'),
-      weight: 0,
-      says: 'a PV guest',
-    },
+    only(isSystem('xen-guest')),
     pageFaultClue(1),
     { when: isWrite, weight: 1, says: 'the access was a write', wanted: 'the error code, or the bytes at rip' },
     {

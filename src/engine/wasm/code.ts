@@ -1,7 +1,7 @@
 // The body of one WebAssembly function, written instruction by instruction.
-// Source: WebAssembly Core Specification 1.0 "Binary Format > Instructions" (§5.4), with the sign-extension operators of 2.0.
-// Knows the integer instructions that the engine uses; no floats, tables or bulk memory. Checks that blocks balance, and
-// leaves types to WebAssembly's own validation.
+// Source: WebAssembly Core Specification 2.0 "Binary Format > Instructions" (§5.4).
+// Knows the integer and vector (vector-ops.ts) instructions that the engine uses; no scalar floats, tables or bulk memory.
+// Checks that blocks balance, and leaves types to WebAssembly's own validation.
 //
 //   const code = new Code({ parameters: ['i32'], results: ['i64'] });
 //   code.localGet(0);
@@ -9,9 +9,21 @@
 
 import { invariant } from '../../base/failures.js';
 import type { NumericOp, Sink } from '../../isa/meaning/expression.js';
+import type { LaneVectorOp, VectorOp } from '../../isa/meaning/vector.js';
 import { Bytes } from './bytes.js';
+import {
+  LANE_VECTOR_OPERATORS,
+  VECTOR_CONSTANT,
+  VECTOR_LOADS,
+  VECTOR_OPERATORS,
+  VECTOR_PREFIX,
+  VECTOR_SHUFFLE,
+  VECTOR_STORES,
+  type VectorLoadOp,
+  type VectorStoreOp,
+} from './vector-ops.js';
 
-export type ValueType = 'i32' | 'i64';
+export type ValueType = 'i32' | 'i64' | 'v128';
 
 export interface FunctionType {
   readonly parameters: readonly ValueType[];
@@ -32,7 +44,7 @@ export type LoadOp =
 
 export type StoreOp = 'i32.store' | 'i32.store8' | 'i64.store' | 'i64.store8' | 'i64.store16' | 'i64.store32';
 
-const TYPE_CODES = { i32: 0x7f, i64: 0x7e } as const;
+export const TYPE_CODES: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e, v128: 0x7b };
 const NO_RESULT = 0x40;
 
 const LOADS: Readonly<Record<LoadOp, number>> = {
@@ -115,7 +127,7 @@ export class Code implements Sink {
   readonly #bytes = new Bytes();
   readonly #locals: ValueType[] = [];
   /** Locals that are free to be given out again, by type. */
-  #free: Record<ValueType, number[]> = { i32: [], i64: [] };
+  #free: Record<ValueType, number[]> = { i32: [], i64: [], v128: [] };
   #depth = 0;
 
   constructor(type: FunctionType) {
@@ -134,7 +146,7 @@ export class Code implements Sink {
 
   /** Runs `write`, and frees the locals that it took. */
   withLocals(write: () => void): void {
-    const before = { i32: [...this.#free.i32], i64: [...this.#free.i64] };
+    const before = { i32: [...this.#free.i32], i64: [...this.#free.i64], v128: [...this.#free.v128] };
     const count = this.#locals.length;
     write();
     this.#locals.forEach((type, index) => {
@@ -163,8 +175,21 @@ export class Code implements Sink {
     this.#bytes.byte(0x42);
     this.#bytes.signed64(value);
   }
-  operate(op: NumericOp | EngineOp): void {
-    this.#bytes.byte(OPERATORS[op]);
+  constant128(value: bigint): void {
+    this.#vector(VECTOR_CONSTANT);
+    for (let at = 0n; at < 128n; at += 8n) this.#bytes.byte(Number((value >> at) & 0xffn));
+  }
+  operate(op: NumericOp | EngineOp | VectorOp): void {
+    if (op in VECTOR_OPERATORS) this.#vector(VECTOR_OPERATORS[op as VectorOp]);
+    else this.#bytes.byte(OPERATORS[op as NumericOp | EngineOp]);
+  }
+  lane(op: LaneVectorOp, lane: number): void {
+    this.#vector(LANE_VECTOR_OPERATORS[op]);
+    this.#bytes.byte(lane);
+  }
+  shuffle(bytes: readonly number[]): void {
+    this.#vector(VECTOR_SHUFFLE);
+    this.#bytes.append(bytes);
   }
   /** The address is on the stack; `offset` bytes are added to it. No alignment is claimed. */
   load(op: LoadOp, offset = 0): void {
@@ -173,6 +198,17 @@ export class Code implements Sink {
   /** The address and the value are on the stack. */
   store(op: StoreOp, offset = 0): void {
     this.#memory(STORES[op], offset);
+  }
+  loadVector(op: VectorLoadOp, offset = 0): void {
+    this.#vector(VECTOR_LOADS[op]);
+    this.#place(offset);
+  }
+  /** The address and the vector are on the stack. */
+  storeVector(op: VectorStoreOp, offset = 0): void {
+    this.#vector(VECTOR_STORES[op]);
+    this.#place(offset);
+    // All but v128.store name a lane: the lowest.
+    if (op !== 'v128.store') this.#bytes.byte(0);
   }
   drop(): void {
     this.#bytes.byte(0x1a);
@@ -265,7 +301,16 @@ export class Code implements Sink {
 
   #memory(opcode: number, offset: number): void {
     this.#bytes.byte(opcode);
+    this.#place(offset);
+  }
+
+  #place(offset: number): void {
     this.#bytes.unsigned(0);
     this.#bytes.unsigned(offset);
+  }
+
+  #vector(opcode: number): void {
+    this.#bytes.byte(VECTOR_PREFIX);
+    this.#bytes.unsigned(opcode);
   }
 }

@@ -4,9 +4,8 @@
 
 import { invariant } from '../../base/failures.js';
 import { Bytes } from './bytes.js';
-import type { Code, FunctionType, ValueType } from './code.js';
+import { type Code, type FunctionType, TYPE_CODES } from './code.js';
 
-const TYPE_CODES: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e };
 const FUNCTION_TYPE = 0x60;
 const FUNCTION_REFERENCES = 0x70;
 const [TYPES, IMPORTS, FUNCTIONS, TABLES, EXPORTS, CODE] = [1, 2, 3, 4, 7, 10] as const;

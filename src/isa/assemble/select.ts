@@ -86,11 +86,14 @@ function takes(row: Row, { operands }: Statement): boolean {
 
 const TAKEN_BY = {
   value: ['I', 'Is', 'J', 'one'],
-  reference: ['E', 'M', 'O'],
+  reference: ['E', 'M', 'O', 'W', 'Q', 'T'],
   register: ['E', 'R', 'G', 'Z', 'fixed-register'],
   segment: ['S', 'fixed-segment'],
   control: ['C'],
   debug: ['D'],
+  xmm: ['V', 'W', 'U'],
+  mm: ['P', 'Q', 'N'],
+  st: ['ST', 'STi'],
 } as const satisfies Record<string, readonly OperandSource[]>;
 
 function takesKind(spec: OperandSpec | undefined, operand: StatementOperand): boolean {
@@ -99,7 +102,7 @@ function takesKind(spec: OperandSpec | undefined, operand: StatementOperand): bo
   return spec !== undefined && sources.includes(spec.source);
 }
 
-const SIZES = { byte: [1], f64: [8], d64: [8, 2], prefix: [4, 2, 8] } as const;
+const SIZES = { byte: [1], f64: [8], d64: [8, 2], prefix: [4, 2, 8], y: [4, 8] } as const;
 
 /** Operand sizes, the row's own first. Another needs somebody to ask for it: a prefix, a register, a memory size. */
 function sizesToTry(row: Row, statement: Statement): readonly IntegerSize[] {
@@ -110,7 +113,8 @@ function sizesToTry(row: Row, statement: Statement): readonly IntegerSize[] {
   const asked = statement.operands.some(
     (operand, i) =>
       followsPrefixes(row.operands[i]?.width ?? 'none') &&
-      (isRegister(operand) || (isReference(operand) && (operand.size !== undefined || row.sizing === 'prefix'))),
+      (isRegister(operand) ||
+        (isReference(operand) && (operand.size !== undefined || row.sizing === 'prefix' || row.sizing === 'y'))),
   );
   return asked ? sizes : sizes.slice(0, 1);
 }

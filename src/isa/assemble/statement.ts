@@ -2,8 +2,8 @@
 // bytes have been chosen for it. text.ts reads these from lines, assembler.ts collects them, select.ts finds the row.
 
 import { InputError } from '../../base/failures.js';
-import type { ControlOperand, DebugOperand, RegisterOperand, SegmentOperand } from '../instruction.js';
-import { registersByName } from '../registers.js';
+import type { RegisterOperand } from '../instruction.js';
+import { type AnyRegisterOperand, registersByName } from '../registers.js';
 
 /** The address of a symbol plus a number. */
 export interface SymbolReference {
@@ -33,13 +33,7 @@ export interface MemoryReference {
   readonly displacementBytes?: 1 | 4 | undefined;
 }
 
-export type StatementOperand =
-  | RegisterOperand
-  | SegmentOperand
-  | ControlOperand
-  | DebugOperand
-  | MemoryReference
-  | Value;
+export type StatementOperand = AnyRegisterOperand | MemoryReference | Value;
 
 export interface Statement {
   /** Upper case. */

@@ -61,6 +61,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   RETN: 'RET',
   MOVABS: 'MOV',
   UD2A: 'UD2',
+  FWAIT: 'WAIT',
 };
 
 /** JZ is JE, SETC is SETB, and so on. */

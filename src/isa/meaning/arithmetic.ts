@@ -8,7 +8,10 @@ import {
   carriesOfSum,
   carryFlag,
   carryWord,
+  condition,
   keepingCarry,
+  setCarry,
+  setCarryAndOverflow,
   setFlagsOfDifference,
   setFlagsOfLogic,
   setFlagsOfSum,
@@ -30,6 +33,24 @@ export const adc: Meaning = (cpu) => {
   const sum = cpu.keep(destination.value.add(right).add(carryFlag(cpu.flagCarries())).signExtend(cpu.bits));
   destination.write(sum);
   setFlagsOfSum(cpu, destination.value, right, sum);
+};
+
+/** The sum, and its carry: of both operands and of a carry of 0 or 1. */
+function addWithCarry(cpu: Semantics, carryIn: I64): I64 {
+  const destination = cpu.operand(0);
+  const [left, right] = [destination.read(), cpu.operand(1).read()];
+  const sum = cpu.keep(left.add(right).add(carryIn));
+  destination.write(sum);
+  if (cpu.bits === 32) return cpu.keep(sum.shiftRight(32n));
+  return cpu.keep(carriesOfSum(left, right, sum).shiftRight(63n));
+}
+
+export const adcx: Meaning = (cpu) => setCarry(cpu, addWithCarry(cpu, carryFlag(cpu.flagCarries())));
+
+/** OF is the carry. */
+export const adox: Meaning = (cpu) => {
+  const before = condition(0, cpu.flagResult(), cpu.flagCarries()).wide();
+  setCarryAndOverflow(cpu, cpu.keep(carryFlag(cpu.flagCarries())), addWithCarry(cpu, before));
 };
 
 export const sub: Meaning = (cpu) => {

@@ -8,6 +8,7 @@
 
 import { invariant } from '../../base/failures.js';
 import { s64, u64 } from '../../base/words.js';
+import type { LaneVectorOp, VectorOp } from './vector.js';
 
 /** WebAssembly's integer instructions that meanings use, by their names in its text format. */
 export type NumericOp =
@@ -21,7 +22,12 @@ export type NumericOp =
 export interface Sink {
   constant64(value: bigint): void;
   constant32(value: number): void;
-  operate(op: NumericOp): void;
+  constant128(value: bigint): void;
+  operate(op: NumericOp | VectorOp): void;
+  /** An operation on one lane of a vector. */
+  lane(op: LaneVectorOp, lane: number): void;
+  /** The bytes of two vectors, picked by number. */
+  shuffle(bytes: readonly number[]): void;
 }
 
 type Push = (sink: Sink) => void;

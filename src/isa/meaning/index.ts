@@ -3,7 +3,9 @@
 
 export {
   adc,
+  adcx,
   add,
+  adox,
   and,
   cmp,
   cmpxchg,
@@ -46,6 +48,7 @@ export {
   cbw,
   clc,
   cld,
+  clflush,
   cmc,
   cmovcc,
   cwd,
@@ -83,4 +86,30 @@ export {
 export { rcl, rcr, rol, ror, sar, shl, shld, shr, shrd } from './shifts.js';
 export { enter, leave, pop, popf, push, pushf } from './stack.js';
 export { cmps, lods, movs, scas, stos } from './strings.js';
-export { cpuid, rdtsc, rdtscp, sgdt, sidt, sldt, smsw, str, xgetbv } from './system.js';
+export { cpuid, lfence, rdtsc, rdtscp, sgdt, sidt, sldt, smsw, str, xgetbv } from './system.js';
+export * from './vector-approximations.js';
+export * from './vector-convert.js';
+export * from './vector-float.js';
+export * from './vector-integer.js';
+export * from './vector-moves.js';
+export * from './vector-shuffles.js';
+export * from './vector-state.js';
+export * from './vector-strings.js';
+export {
+  fcmovcc,
+  fldcw,
+  fldenv,
+  fnclex,
+  fninit,
+  fnop,
+  fnsave,
+  fnstcw,
+  fnstenv,
+  fnstsw,
+  frstor,
+  wait,
+  x87Flags,
+  x87Load,
+  x87Stack,
+  x87Store,
+} from './x87.js';

@@ -8,6 +8,11 @@ import type { Meaning, Semantics } from './semantics.js';
 
 export const nop: Meaning = () => {};
 
+/** CLFLUSH and its like: faults as a read does. */
+export const clflush: Meaning = (cpu) => {
+  cpu.operand(0).read();
+};
+
 export const mov: Meaning = (cpu) => {
   cpu.operand(0).write(cpu.operand(1).read());
 };

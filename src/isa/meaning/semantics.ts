@@ -6,9 +6,9 @@
 // The rule of precise faults: everything that can fault (reading and modifying memory, `raiseIf`, `checkTarget`) comes
 // before the first change of a register or of flags. A generator checks this and refuses a meaning that breaks it.
 // Sources: SDM 1 "Basic Execution Environment" (§3), SDM 2 "Instruction Format"; lazy flags: flags.ts.
-// Leaves out vector and x87 state, which come as further locations.
 
 import type { I32, I64 } from './expression.js';
+import type { V128 } from './vector.js';
 
 /** Writes down what an instruction does. */
 export type Meaning = (cpu: Semantics) => void;
@@ -39,6 +39,18 @@ export interface Modification {
   write(value: I64): void;
 }
 
+/** A size in bits of a vector, or of the part of one that is used. */
+export type VectorBits = Bits | 128;
+
+/** An XMM or MMX register, or a place in memory, as a vector. */
+export interface VectorLocation {
+  readonly bits: VectorBits;
+  /** The value, zero-extended. */
+  read(): V128;
+  /** Stores the low `bits` bits and leaves the rest of a register alone. Memory may fault. */
+  write(value: V128): void;
+}
+
 /** A value that changes while an instruction runs (ENTER's pointers). */
 export interface Variable {
   get(): I64;
@@ -49,9 +61,17 @@ export interface Variable {
  * What only the platform knows. Arguments and answers:
  * `cpuid` leaf, subleaf → eax, ebx, ecx, edx · `tsc` → count · `tscAux` → TSC_AUX · `xgetbv` index → known (1), value ·
  * `descriptor` selector → found (1), the descriptor's 8 bytes · `gdt`, `idt` → limit, base · `ldtr`, `tr`, `msw` → value ·
- * `divideUnsigned`, `divideSigned` high, low, divisor (64 bits each) → fits (1), quotient, remainder.
+ * `x87` operation and stack register (x87/operations.ts), low and high word of an operand → four words, of which each
+ * operation says what they are; it changes the x87's registers, status and tags at once, and so comes last ·
+ * `divideUnsigned`, `divideSigned` high, low, divisor (64 bits each) → fits (1), quotient, remainder ·
+ * `compareStrings` first string's low and high half, second's, their lengths, immediate (string-compare.ts) → one bit for
+ * each character, status flags ·
+ * `float` operation (softfloat/vector-operations.ts), MXCSR, first operand's low and high half, second's, immediate →
+ * result's low and high half, MXCSR with flags, whether an exception is not masked (1) · `barrier` → nothing:
+ * asking, like asking for anything but arithmetic, keeps speculation from going on behind the instruction.
  */
 export type Service =
+  | 'x87'
   | 'cpuid'
   | 'tsc'
   | 'tscAux'
@@ -63,7 +83,29 @@ export type Service =
   | 'tr'
   | 'msw'
   | 'divideUnsigned'
-  | 'divideSigned';
+  | 'divideSigned'
+  | 'compareStrings'
+  | 'barrier'
+  | 'float';
+
+/** What the x87 has beside its registers (x87/state.ts); the address of the last operand, and its segment's selector. */
+export type X87Word =
+  | 'control'
+  | 'status'
+  | 'tags'
+  | 'opcode'
+  | 'instruction'
+  | 'operand'
+  | 'codeSegment'
+  | 'dataSegment';
+
+export interface VectorVariable {
+  get(): V128;
+  set(value: V128): void;
+}
+
+/** Whether 16 bytes of memory must begin at a multiple of 16, or raise #GP(0). */
+export type Alignment = 'aligned' | 'unaligned';
 
 export interface Semantics {
   // ---- what the form of the instruction says: constants while code is generated
@@ -96,6 +138,21 @@ export interface Semantics {
   linearAddress(address: I64, segment: AccessSegment): I64;
   /** Memory at an effective address. */
   memory(address: I64, bits: Bits, segment: AccessSegment): Location;
+  /** An operand as a vector. 16 bytes of memory are aligned, unless it says otherwise. */
+  vector(index: number, alignment?: Alignment): VectorLocation;
+  /** Whether the operand is an MMX register. */
+  isMmx(index: number): boolean;
+  /** An XMM register by number. */
+  xmm(register: number): VectorLocation;
+  /** Memory at an effective address, as a vector. */
+  vectorMemory(address: I64, bits: VectorBits, segment: AccessSegment, alignment?: Alignment): VectorLocation;
+  x87(word: X87Word): Location;
+  /** The number of an operand that is an x87 register, counted from the top of the stack; undefined of others. */
+  stackRegister(index: number): number | undefined;
+  /** Notes the instruction, and where its memory operand is (if `operand` is one), for the handler of an x87 exception. */
+  rememberX87(operand?: number): void;
+  readMxcsr(): I64;
+  writeMxcsr(value: I64): void;
   readSelector(segment: number): I64;
   writeSelector(segment: number, selector: I64): void;
   /** The number of a segment-register operand: ES 0 … GS 5. */
@@ -108,7 +165,9 @@ export interface Semantics {
   /** The expression's value, worked out here, for any number of uses. */
   keep(value: I64): I64;
   keepBit(value: I32): I32;
+  keepVector(value: V128): V128;
   variable(initial: I64): Variable;
+  vectorVariable(initial: V128): VectorVariable;
   when(condition: I32, then: () => void, otherwise?: () => void): void;
   /** Runs `body`, and again for as long as the condition that it returns is not 0. */
   repeatWhile(body: () => I32): void;
@@ -139,6 +198,8 @@ export interface Semantics {
   /** Raises a fault: rip stays at this instruction, nothing is changed. */
   raise(vector: number, errorCode?: I64): void;
   raiseIf(condition: I32, vector: number, errorCode?: I64): void;
+  /** Raises #XM; all that changes is MXCSR, whose flags say why. */
+  raiseFloat(mxcsr: I64): void;
   /** Raises a trap: this instruction is done and rip is behind it. */
   trap(vector: number): void;
   /** This instruction is done, rip is behind it, and the hypervisor is called. */

@@ -1,4 +1,4 @@
-// Instructions that ask the processor about itself. SDM 2A "CPUID"; SDM 2B "RDTSC", "RDTSCP", "SGDT", "SIDT", "SLDT", "SMSW",
+// Instructions that ask the processor about itself, or hold it back. SDM 2A "CPUID", "LFENCE"; SDM 2B "RDTSC", "RDTSCP", "SGDT", "SIDT", "SLDT", "SMSW",
 // "STR"; SDM 2D "XGETBV". The answers are the platform's.
 // Leaves out: CR4.TSD and CR4.UMIP (Xen has both clear for a guest), CPUID faulting.
 
@@ -6,6 +6,11 @@ import { X86_EXC_GP } from '../../abi/exceptions.js';
 import { RAX, RBX, RCX, RDX } from '../../abi/registers.js';
 import { I64 } from './expression.js';
 import type { Meaning, Semantics, Service } from './semantics.js';
+
+/** Does nothing to the guest, but nothing behind it is executed on a wrong path: SDM 2A "LFENCE". */
+export const lfence: Meaning = (cpu) => {
+  cpu.ask('barrier');
+};
 
 export const cpuid: Meaning = (cpu) => {
   const answers = cpu.ask('cpuid', cpu.register(RAX, 32).read(), cpu.register(RCX, 32).read());

@@ -73,6 +73,9 @@ export const arithmeticRows: readonly UnplacedRow[] = [
   row('XADD', 'Ev,Gv', '0F C1 /r', m.xadd, { lock: true }),
   row('CMPXCHG', 'Eb,Gb', '0F B0 /r', m.cmpxchg, { lock: true }),
   row('CMPXCHG', 'Ev,Gv', '0F B1 /r', m.cmpxchg, { lock: true }),
+  // Sums that leave all flags but one alone, so that two chains of carries can go on side by side.
+  row('ADCX', 'Gy,Ey', '66 0F 38 F6 /r', m.adcx, { cpuid: 'ADX', sizing: 'y' }),
+  row('ADOX', 'Gy,Ey', 'F3 0F 38 F6 /r', m.adox, { cpuid: 'ADX', sizing: 'y' }),
   row('CMPXCHG8B', 'Mq', '0F C7 /1', m.cmpxchg8b, { lock: true, cpuid: 'CX8' }),
   row('CMPXCHG16B', 'Mdq', 'o64 0F C7 /1', m.cmpxchg8b, { lock: true, cpuid: 'CMPXCHG16B' }),
 

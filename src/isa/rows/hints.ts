@@ -43,8 +43,13 @@ export const hintRows: readonly UnplacedRow[] = [
   row('RESERVEDNOP', 'Ev,Gv', '0F 1E /r', m.nop, alias),
   row('RESERVEDNOP', 'Ev,Gv', '0F 1F /r', m.nop, alias),
 
+  // Caches are not modelled: all that is left of these is a read of one byte, which may fault.
+  row('CLFLUSH', 'Mb', 'NP 0F AE /7', m.clflush, { cpuid: 'CLFSH', sizing: 'f64' }),
+  row('CLFLUSHOPT', 'Mb', '66 0F AE /7', m.clflush, { cpuid: 'CLFLUSHOPT', sizing: 'f64' }),
+  row('CLWB', 'Mb', '66 0F AE /6', m.clflush, { cpuid: 'CLWB', sizing: 'f64' }),
+
   // Processors ignore the rm field that the SDM gives as 0.
-  row('LFENCE', '', 'NP 0F AE 11:101:bbb', m.nop, { cpuid: 'SSE2' }),
+  row('LFENCE', '', 'NP 0F AE 11:101:bbb', m.lfence, { cpuid: 'SSE2' }),
   row('MFENCE', '', 'NP 0F AE 11:110:bbb', m.nop, { cpuid: 'SSE2' }),
   row('SFENCE', '', 'NP 0F AE 11:111:bbb', m.nop, { cpuid: 'SSE' }),
 ];

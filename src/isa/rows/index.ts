@@ -8,9 +8,15 @@ import { controlRows } from './control.js';
 import { flagRows } from './flags.js';
 import { hintRows } from './hints.js';
 import { moveRows } from './move.js';
+import { sseFloatRows } from './sse-float.js';
+import { sse4Rows } from './sse4.js';
 import { stackRows } from './stack.js';
 import { stringRows } from './string.js';
 import { systemRows } from './system.js';
+import { vectorIntegerRows } from './vector-integer.js';
+import { vectorMoveRows } from './vector-moves.js';
+import { vectorStateRows } from './vector-state.js';
+import { x87Rows } from './x87.js';
 
 /** Every form of every instruction that Paravane knows; a row's `index` is its place here. */
 export const rows: readonly Row[] = [
@@ -23,4 +29,10 @@ export const rows: readonly Row[] = [
   ...flagRows,
   ...hintRows,
   ...systemRows,
+  ...x87Rows,
+  ...vectorMoveRows,
+  ...vectorIntegerRows,
+  ...sse4Rows,
+  ...sseFloatRows,
+  ...vectorStateRows,
 ].map((row, index) => ({ index, ...row }));

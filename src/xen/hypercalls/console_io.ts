@@ -3,8 +3,10 @@
 // A release build refuses a domU; a debug build prints what it writes. Left out: input (there is no serial line).
 
 import { EFAULT, ENOSYS, EPERM } from '../../abi/errno.js';
+import { Continuation, eachItem } from '../continuation.js';
 import { copyFromGuest } from '../guest-memory.js';
-import type { Hypercall } from '../hypercall.js';
+import type { Hypercall, HypercallResult } from '../hypercall.js';
+import type { XenVcpu } from '../vcpu.js';
 
 const CONSOLEIO_write = 0;
 const CONSOLEIO_read = 1;
@@ -19,15 +21,23 @@ export const console_io: Hypercall = (vcpu, [cmd, count, buffer]) => {
   const length = Number(BigInt.asUintN(32, count));
   switch (Number(BigInt.asUintN(32, cmd))) {
     case CONSOLEIO_write:
-      for (let done = 0; done < length; done += PIECE_BYTES) {
-        const piece = copyFromGuest(vcpu, buffer + BigInt(done), Math.min(PIECE_BYTES, length - done));
-        if (!piece) return -EFAULT;
-        domain.emergencyOutput.write(piece);
-      }
-      return 0;
+      return write(vcpu, length, buffer);
     case CONSOLEIO_read:
       return 0;
     default:
       return -ENOSYS;
   }
 };
+
+function write(vcpu: XenVcpu, length: number, buffer: bigint): HypercallResult {
+  const { done, stop, isPreempted } = eachItem(vcpu, Math.ceil(length / PIECE_BYTES), (index) => {
+    const at = index * PIECE_BYTES;
+    const piece = copyFromGuest(vcpu, buffer + BigInt(at), Math.min(PIECE_BYTES, length - at));
+    if (!piece) return -EFAULT;
+    vcpu.domain.emergencyOutput.write(piece);
+    return undefined;
+  });
+  if (!isPreempted) return stop ?? 0;
+  const written = done * PIECE_BYTES;
+  return new Continuation(CONSOLEIO_write, length - written, buffer + BigInt(written));
+}

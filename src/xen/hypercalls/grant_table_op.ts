@@ -7,6 +7,7 @@ import { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../../abi/errno.js';
 import * as G from '../../abi/grant-table.js';
 import { DOMID_SELF } from '../../abi/xen-layout.js';
 import { maddr, mfnToMaddr, PAGE_BYTES } from '../../base/addresses.js';
+import { Continuation, eachItem } from '../continuation.js';
 import { DOM0 } from '../events.js';
 import { type FrameUse, useFrame } from '../grants.js';
 import {
@@ -17,7 +18,7 @@ import {
   writeGuest32,
   writeGuest64,
 } from '../guest-memory.js';
-import type { Hypercall } from '../hypercall.js';
+import type { Hypercall, HypercallResult } from '../hypercall.js';
 import type { XenVcpu } from '../vcpu.js';
 
 const MAX_COUNT = 0x7fff_ffff;
@@ -38,13 +39,13 @@ export const grant_table_op: Hypercall = (vcpu, [command, array, countWord]) => 
     case G.GNTTABOP_get_version:
       return getVersion(vcpu, array);
     case G.GNTTABOP_copy:
-      return eachElement(vcpu, array, count, COPY, (request) => copy(vcpu, request));
+      return eachElement(vcpu, cmd, array, count, COPY, (request) => copy(vcpu, request));
     case G.GNTTABOP_map_grant_ref:
-      return eachElement(vcpu, array, count, MAP, (request) =>
+      return eachElement(vcpu, cmd, array, count, MAP, (request) =>
         isDomain(vcpu, request.getUint16(16, true)) ? G.GNTST_general_error : G.GNTST_bad_domain,
       );
     case G.GNTTABOP_unmap_grant_ref:
-      return eachElement(vcpu, array, count, UNMAP, () => G.GNTST_bad_handle);
+      return eachElement(vcpu, cmd, array, count, UNMAP, () => G.GNTST_bad_handle);
     default:
       return -ENOSYS;
   }
@@ -62,18 +63,18 @@ const COPY: ElementForm = { bytes: 40, status: 36 };
 
 function eachElement(
   vcpu: XenVcpu,
+  cmd: number,
   array: bigint,
   count: number,
   form: ElementForm,
   act: (request: DataView) => number,
-): number {
-  for (let index = 0; index < count; index++) {
+): HypercallResult {
+  const { done, stop, isPreempted } = eachItem(vcpu, count, (index) => {
     const at = array + BigInt(index * form.bytes);
     const request = readGuestStruct(vcpu, at, form.bytes);
-    if (!request) return -EFAULT;
-    if (!putStatus(vcpu, at + BigInt(form.status), act(request))) return -EFAULT;
-  }
-  return 0;
+    return request && putStatus(vcpu, at + BigInt(form.status), act(request)) ? undefined : -EFAULT;
+  });
+  return isPreempted ? new Continuation(cmd, array + BigInt(done * form.bytes), count - done) : (stop ?? 0);
 }
 
 function putStatus(vcpu: XenVcpu, at: bigint, status: number): boolean {

@@ -14,9 +14,10 @@ import {
 } from '../../abi/xen-layout.js';
 import { type Mfn, maddr, mfnToMaddr, type Pfn } from '../../base/addresses.js';
 import { M2P_RUN_ENTRIES } from '../../memory/index.js';
+import { Continuation, eachItem } from '../continuation.js';
 import type { Domain } from '../domain.js';
 import { copyToGuest, readGuest64, readGuestStruct, writeGuest64 } from '../guest-memory.js';
-import type { Hypercall } from '../hypercall.js';
+import type { Hypercall, HypercallResult } from '../hypercall.js';
 import { getPage, putPage } from '../page-types.js';
 import type { XenVcpu } from '../vcpu.js';
 
@@ -51,7 +52,7 @@ export const memory_op: Hypercall = (vcpu, [cmd, arg]) => {
     case XENMEM_populate_physmap:
       return changeReservation(vcpu, op, arg, startExtent);
     case XENMEM_maximum_ram_page:
-      return startExtent ? -EINVAL : maximumRamPage(vcpu);
+      return startExtent ? -EINVAL : vcpu.domain.hypervisor.endOfRam;
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
     case XENMEM_maximum_gpfn:
@@ -74,7 +75,7 @@ export const memory_op: Hypercall = (vcpu, [cmd, arg]) => {
   }
 };
 
-function changeReservation(vcpu: XenVcpu, op: number, arg: bigint, startExtent: bigint): bigint {
+function changeReservation(vcpu: XenVcpu, op: number, arg: bigint, startExtent: bigint): HypercallResult {
   const request = readGuestStruct(vcpu, arg, RESERVATION_BYTES);
   if (!request) return startExtent;
   const list = request.getBigUint64(0, true);
@@ -82,8 +83,11 @@ function changeReservation(vcpu: XenVcpu, op: number, arg: bigint, startExtent: 
   if (count > MAX_EXTENTS || startExtent >= count) return startExtent;
   if (request.getUint32(16, true) !== 0 || !isSelf(vcpu.domain, request.getUint16(24, true))) return startExtent;
   const change = CHANGES[op] as ExtentChange;
-  for (let done = startExtent; done < count; done++) if (!change(vcpu, list && list + done * 8n)) return done;
-  return count;
+  const { done, isPreempted } = eachItem(vcpu, Number(count - startExtent), (index) =>
+    change(vcpu, list && list + (startExtent + BigInt(index)) * 8n) ? undefined : 'stop',
+  );
+  const reached = startExtent + BigInt(done);
+  return isPreempted ? new Continuation((reached << MEMOP_EXTENT_SHIFT) | BigInt(op), arg) : reached;
 }
 
 /** Does one extent, whose entry of the list is at `entry` (0 when there is no list); false stops the call. */
@@ -132,10 +136,6 @@ function giveBack(vcpu: XenVcpu, frame: bigint): boolean {
 
 const isSelf = (domain: Domain, id: number): boolean => id === DOMID_SELF || id === domain.id;
 
-/** One past the highest frame of RAM. */
-const maximumRamPage = ({ domain }: XenVcpu): number =>
-  domain.hypervisor.memory.frames.reduce<number>((highest, frame) => Math.max(highest, frame + 1), 0);
-
 function domainSize(vcpu: XenVcpu, op: number, arg: bigint): number | bigint {
   const request = readGuestStruct(vcpu, arg, 2);
   if (!request) return -EFAULT;
@@ -173,7 +173,7 @@ function machphysMfnList(vcpu: XenVcpu, arg: bigint): number {
   const request = readGuestStruct(vcpu, arg, 24);
   if (!request) return -EFAULT;
   const tables = new Map(vcpu.domain.hypervisor.m2p.runs.map(({ first, table }) => [first / M2P_RUN_ENTRIES, table]));
-  const count = Math.min(request.getUint32(0, true), Math.ceil(maximumRamPage(vcpu) / M2P_RUN_ENTRIES));
+  const count = Math.min(request.getUint32(0, true), Math.ceil(vcpu.domain.hypervisor.endOfRam / M2P_RUN_ENTRIES));
   const list = request.getBigUint64(8, true);
   let last = 0;
   for (let run = 0; run < count; run++) {

@@ -15,6 +15,7 @@ import {
 } from '../../abi/mmu-ops.js';
 import { type Maddr, maddr, pfn } from '../../base/addresses.js';
 import * as complaints from '../complaints.js';
+import { Continuation, eachItem } from '../continuation.js';
 import { updateL1e, updateUpper } from '../entry-update.js';
 import { flushCpus } from '../flush.js';
 import { foreignOwner } from '../foreign.js';
@@ -42,15 +43,12 @@ export const mmu_update: Hypercall = (vcpu, [requests, countWord, donePointer, f
   const found = foreignOwner(vcpu, foreign & 0xffff);
   if (typeof found === 'number') return found;
 
-  let status: Status = 0;
-  let done = 0;
   let changedUpper = false;
-  for (; done < count; done++) {
-    const request = readGuestStruct(vcpu, requests + BigInt(done * MMU_UPDATE_BYTES), MMU_UPDATE_BYTES);
+  const { done, stop, isPreempted } = eachItem<Status>(vcpu, count, (index) => {
+    const request = readGuestStruct(vcpu, requests + BigInt(index * MMU_UPDATE_BYTES), MMU_UPDATE_BYTES);
     if (!request) {
       hypervisor.complain(complaints.unreadableRequest('mmu_update'));
-      status = -EFAULT;
-      break;
+      return -EFAULT;
     }
     const update = {
       vcpu,
@@ -59,14 +57,13 @@ export const mmu_update: Hypercall = (vcpu, [requests, countWord, donePointer, f
     };
     const outcome = carryOut(update, found.owner);
     changedUpper ||= outcome === 'upper';
-    if (typeof outcome === 'number' && outcome !== 0) {
-      status = outcome;
-      break;
-    }
-  }
+    return outcome === 'upper' || outcome === 0 ? undefined : outcome;
+  });
   if (changedUpper && flush.accidental === 'xen-4.17') flushCpus(vcpu.domain.dirtyVcpus(), hypervisor.why);
   if (donePointer !== 0n) writeGuest32(vcpu, donePointer, before + done);
-  return status;
+  if (!isPreempted) return stop ?? 0;
+  const rest = (count - done) | MMU_UPDATE_PREEMPTED;
+  return new Continuation(requests + BigInt(done * MMU_UPDATE_BYTES), rest >>> 0, donePointer, foreign);
 };
 
 function foreignTables(vcpu: XenVcpu, owner: number): Status {

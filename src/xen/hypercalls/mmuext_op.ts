@@ -9,6 +9,7 @@ import { isCanonical, PAGE_OFFSET_MASK, vaddr } from '../../base/addresses.js';
 import { hex } from '../../base/hex.js';
 import { newGuestRoot, newUserRoot } from '../base-pointers.js';
 import * as complaints from '../complaints.js';
+import { Continuation, eachItem } from '../continuation.js';
 import { dropLdt, MAX_LDT_ENTRIES } from '../descriptors.js';
 import type { Domain } from '../domain.js';
 import { flushCpu, flushCpus, invalidateOnCpus } from '../flush.js';
@@ -37,24 +38,22 @@ export const mmuext_op: Hypercall = (vcpu, [operations, countWord, donePointer, 
   // None of the operations is about I/O memory.
   if (!isSelf(vcpu, found.owner)) return profile === '4.17' ? -EPERM : -EINVAL;
 
-  let status: Status = 0;
-  let done = 0;
-  for (; done < count; done++) {
-    const words = readGuestStruct(vcpu, operations + BigInt(done * abi.MMUEXT_OP_BYTES), abi.MMUEXT_OP_BYTES);
+  const { done, stop, isPreempted } = eachItem<Status>(vcpu, count, (index) => {
+    const words = readGuestStruct(vcpu, operations + BigInt(index * abi.MMUEXT_OP_BYTES), abi.MMUEXT_OP_BYTES);
     if (!words) {
       hypervisor.complain(complaints.unreadableRequest('mmuext_op'));
-      status = -EFAULT;
-      break;
+      return -EFAULT;
     }
     const command = words.getUint32(abi.MMUEXT_OP_cmd, true);
     const arg1 = words.getBigUint64(abi.MMUEXT_OP_arg1, true);
     const arg2 = words.getBigUint64(abi.MMUEXT_OP_arg2, true);
     hypervisor.because(`${COMMAND_NAMES[command] ?? `command ${command}`} ${hex(arg1)}`);
-    status = carryOut(vcpu, command, arg1, arg2);
-    if (status !== 0) break;
-  }
+    return carryOut(vcpu, command, arg1, arg2) || undefined;
+  });
   if (donePointer !== 0n) writeGuest32(vcpu, donePointer, before + done);
-  return status;
+  if (!isPreempted) return stop ?? 0;
+  const rest = (count - done) | abi.MMU_UPDATE_PREEMPTED;
+  return new Continuation(operations + BigInt(done * abi.MMUEXT_OP_BYTES), rest >>> 0, donePointer, foreign);
 };
 
 const COMMAND_NAMES: Readonly<Record<number, string>> = {
