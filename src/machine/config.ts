@@ -3,6 +3,7 @@
 import type { FrameOrder } from '../memory/index.js';
 import { ascending } from '../memory/index.js';
 import { DEFAULT_STALENESS, type Staleness } from '../mmu/index.js';
+import type { SanitizerOptions } from '../sanitizer/index.js';
 import { type FlushPolicy, parseFlushPolicy, type VersionProfile } from '../xen/index.js';
 
 export interface MachineConfig {
@@ -21,8 +22,8 @@ export interface MachineConfig {
   readonly host: HostConfig;
   /** The domain's name in xenstore. */
   readonly name: string;
-  /** Whether the sanitizer watches: see `Machine.findings`. It changes nothing of the run. */
-  readonly sanitize?: boolean | undefined;
+  /** Has the sanitizer watch: see `Machine.findings`. It changes nothing of the run. */
+  readonly sanitize?: boolean | SanitizerOptions | undefined;
 }
 
 /** What differs from host to host, and shows in a crash dump. */

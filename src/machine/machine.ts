@@ -29,7 +29,7 @@ import {
   MachineMemory,
 } from '../memory/index.js';
 import { Mmu, type MmuEvent, PageTables } from '../mmu/index.js';
-import { type Finding, Sanitizer } from '../sanitizer/index.js';
+import { type Finding, Sanitizer, type SanitizerOptions } from '../sanitizer/index.js';
 import { elfSymbols, kallsymsSymbols, SymbolTable } from '../symbols/index.js';
 import {
   type Domain,
@@ -177,7 +177,7 @@ export class Machine {
     });
     // From here on only: what building the domain changed is no part of the guest's history.
     this.#history = new TranslationHistory(events, () => this.#current.cpu.rip);
-    this.#sanitizer = config.sanitize === true ? this.#watchTranslations(memory, tables) : undefined;
+    this.#sanitizer = config.sanitize ? this.#watchTranslations(memory, tables, config.sanitize) : undefined;
     this.#hypervisor.events.subscribe((event) => {
       if (event.kind === 'hypercall') this.#hypercalls.set(event.number, (this.#hypercalls.get(event.number) ?? 0) + 1);
     });
@@ -209,6 +209,14 @@ export class Machine {
     return use && evidenceOf(use, (address) => this.symbols.format(address));
   }
 
+  /**
+   * What the sanitizer has found so far, worst first: each use of a translation that should have been flushed. Empty when
+   * the configuration did not ask for it.
+   */
+  get findings(): readonly Finding[] {
+    return this.#sanitizer?.findings ?? [];
+  }
+
   /** What an expert makes of the crash, with all that the machine knows; `replay` is the command that runs it again. */
   explain(replay?: string): Explanation | undefined {
     const report = this.ended?.report;
@@ -225,14 +233,6 @@ export class Machine {
     const vcpu = this.#domain.vcpus[index];
     const bytes = vcpu && peekGuest(vcpu, rip, CODE_BYTES);
     return bytes && { runs: [{ offset: 0, bytes: [...bytes] }], trap: 0 };
-  }
-
-  /**
-   * What the sanitizer has found so far, worst first: each use of a translation that should have been flushed. Empty when
-   * the configuration did not ask for it.
-   */
-  get findings(): readonly Finding[] {
-    return this.#sanitizer?.findings ?? [];
   }
 
   /** The registers, as names and texts, of the vCPU whose turn it is. */
@@ -367,19 +367,23 @@ export class Machine {
     };
   }
 
-  #watchTranslations(memory: MachineMemory, tables: PageTables): Sanitizer {
+  #watchTranslations(memory: MachineMemory, tables: PageTables, options: true | SanitizerOptions): Sanitizer {
     const vcpus = new Map(this.#processors.map(({ mmu, vcpu }) => [mmu.vcpu, vcpu]));
     const { symbols } = this;
-    const running = (): number => this.#turn;
-    const sanitizer = new Sanitizer(witness({ memory, hypervisor: this.#hypervisor, symbols, vcpus, running }));
-    const known = new Set([this.#current.mmu.vcpu]);
-    sanitizer.addVcpu(this.#current.mmu.vcpu, this.#current.mmu.root);
+    const running = (): number => this.#current.mmu.vcpu;
+    const sanitizer = new Sanitizer(
+      witness({ memory, hypervisor: this.#hypervisor, symbols, vcpus, running }),
+      options === true ? {} : options,
+    );
+    const { mmu } = this.#current;
+    const known = new Set([mmu.vcpu]);
+    sanitizer.addVcpu(mmu.vcpu, mmu.root);
     tables.events.subscribe((event) => {
       // The first that is heard of another vCPU is that its CR3 is loaded.
-      const processor = event.kind === 'invalidate' ? this.#processors[event.vcpu] : undefined;
-      if (processor && !known.has(processor.mmu.vcpu)) {
-        known.add(processor.mmu.vcpu);
-        sanitizer.addVcpu(processor.mmu.vcpu, processor.mmu.root);
+      const other = event.kind === 'invalidate' && !known.has(event.vcpu) ? this.#processors[event.vcpu] : undefined;
+      if (other) {
+        known.add(other.mmu.vcpu);
+        sanitizer.addVcpu(other.mmu.vcpu, other.mmu.root);
       }
       sanitizer.heard(event);
     });
@@ -390,11 +394,8 @@ export class Machine {
   /** A domain that crashed died of its last page fault, if of any. */
   #tellSanitizer(): void {
     if (this.ended?.reason !== 'crash') return;
-    const address = this.ended.report?.walk?.vaddr;
-    this.#sanitizer?.guestDied(
-      this.ended.report?.vcpu ?? 0,
-      address === undefined ? undefined : vaddrToVpn(vaddr(address)),
-    );
+    const { report } = this.ended;
+    if (report?.walk) this.#sanitizer?.guestDied(report.vcpu, vaddrToVpn(vaddr(report.walk.vaddr)));
   }
 
   #startConsole(memory: MachineMemory, image: BuiltDomain): ConsoleBackend {

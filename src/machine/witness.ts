@@ -1,8 +1,8 @@
 // What the sanitizer asks of a machine: who runs and where, what a label means, what a frame is used for.
 //
 // A guest's stack is read when a translation changes, as it is gone when that turns out to have mattered; it is made sense of
-// only then. Frame pointers are followed where rbp leads up the stack; else each word that lies behind a symbol's start is taken
-// for a return address, as Linux's own traces with question marks do.
+// only then. Frame pointers are followed where rbp leads up the stack; below the first frame, and where there is none, each word
+// that lies behind a function's start is taken for a return address, as Linux's own traces do with a question mark.
 
 import { X86_EXC_PF } from '../abi/exceptions.js';
 import { UVMF_FLUSHTYPE_MASK, UVMF_INVLPG, UVMF_NONE, UVMF_TLB_FLUSH } from '../abi/mmu-ops.js';
@@ -92,13 +92,14 @@ function unwind(words: DataView, rsp: bigint, rbp: bigint, symbols: SymbolTable)
     if (next <= frame) break;
     frame = next;
   }
-  if (chain.length > 0) return chain;
+  // Functions without a frame of their own leave return addresses below the first frame; without frames there is nothing else.
+  const end = chain.length > 0 ? Number(rbp - rsp) : words.byteLength;
   const found: bigint[] = [];
-  for (let offset = 0; offset < words.byteLength && found.length < FRAMES; offset += WORD) {
+  for (let offset = 0; offset + WORD <= end && found.length < FRAMES; offset += WORD) {
     const word = words.getBigUint64(offset, true);
     if (isCode(word, symbols)) found.push(word);
   }
-  return found;
+  return [...found, ...chain].slice(0, FRAMES);
 }
 
 /** Inside a function: a return address is never a function's first byte. */

@@ -15,6 +15,9 @@ export interface Why {
   readonly what: string;
 }
 
+/** Of the stores by which a walk sets A and D: no software made them. */
+export const AD_UPDATE: Why = { what: 'A/D update by the CPU' };
+
 /**
  * What made a translation be loaded. 'access' is the guest's (or Xen's) own; the others come from --refill and --tlb.
  */

@@ -4,15 +4,13 @@ import type { Level } from '../abi/paging.js';
 import { type Maddr, type Mfn, mfn, type Vpn, vpnToVaddr } from '../base/addresses.js';
 import { ALL_RIGHTS, SPECULATIVE, WRITE } from './access.js';
 import { DIRTY, type EntryCache } from './entry-cache.js';
-import type { FillCause, InvalidateScope, StaleHitEvent, Why } from './events.js';
+import { AD_UPDATE, type FillCause, type InvalidateScope, type StaleHitEvent, type Why } from './events.js';
 import type { PageTables } from './page-tables.js';
 import type { TableLevel } from './psc.js';
 import { pagesOf } from './regions.js';
 import { nextTable, WalkRecord, walk, walkFrom } from './walk.js';
 
 type Consequence = StaleHitEvent['consequence'];
-
-const AD_UPDATE: Why = { what: 'A/D update by the CPU' };
 
 export class Reporter {
   readonly #tables: PageTables;

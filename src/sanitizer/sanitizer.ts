@@ -9,15 +9,16 @@ import { type Level, PTE_A, PTE_D } from '../abi/paging.js';
 import type { Maddr, Mfn, Vpn } from '../base/addresses.js';
 import { maddrToMfn } from '../base/addresses.js';
 import { allows, FETCH, USER, WRITE } from '../mmu/access.js';
-import type {
-  AccessEvent,
-  FillEvent,
-  InvalidateEvent,
-  MmuEvent,
-  StaleHitEvent,
-  TableStoreEvent,
-  TranslationWatcher,
-  Walk,
+import {
+  type AccessEvent,
+  AD_UPDATE,
+  type FillEvent,
+  type InvalidateEvent,
+  type MmuEvent,
+  type StaleHitEvent,
+  type TableStoreEvent,
+  type TranslationWatcher,
+  type Walk,
 } from '../mmu/events.js';
 import { type Candidate, candidatesFor, freshWalk } from './candidates.js';
 import { CpuMemory } from './cpu.js';
@@ -44,7 +45,6 @@ const FLUSHES_SHOWN_BEFORE = 2;
 /** Entries with a past, above which one looks for what can be forgotten. */
 const SWEEP_AT = 4096;
 const AD = PTE_A | PTE_D;
-const AD_BY_CPU = 'A/D update by the CPU';
 
 interface Recorded<Event> {
   readonly event: Event;
@@ -141,7 +141,7 @@ export class Sanitizer implements TranslationWatcher {
 
   #stored(event: TableStoreEvent): void {
     const { address, before, after } = event;
-    if (event.why.what === AD_BY_CPU) {
+    if (event.why === AD_UPDATE) {
       this.#entries.bitsSet(address, after);
       return;
     }

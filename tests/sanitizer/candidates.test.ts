@@ -51,7 +51,7 @@ describe.each(['coherent', 'hoarding'])('--tlb %s', (tlb) => {
       if (game.oneIn(4)) game.store();
       else if (game.oneIn(6)) game.invlpg(game.page());
       else if (game.oneIn(12)) game.loadCr3();
-      else if (game.oneIn(12)) game.flushAll();
+      else if (game.oneIn(13)) game.flushAll();
       else game.access();
       for (const page of PAGES)
         for (const kind of REQUESTS) {

@@ -111,6 +111,50 @@ export function museum(io: Io, done: Done): Command {
     );
 }
 
+export function check(io: Io, done: Done): Command {
+  return stalenessOptions(
+    new Command('check')
+      .description(
+        'Boot PV kernels under the sanitizer: every use of a translation that should have been flushed, found whether or not it does harm in this run.',
+      )
+      .argument('[kernels...]', '64-bit PV kernels (ELF)'),
+  )
+    .addOption(new Option('--guest <name>', 'a built-in guest instead').choices(['seed', 'seed-fixed']))
+    .option('--initrd <file>', 'a module handed to each kernel as its initial ramdisk')
+    .option('--append <text>', 'the kernel command line')
+    .option('--memory <size>', "the domain's memory, for example 64M or 1G", '128M')
+    .addOption(
+      new Option('--xen <version>', 'the Xen that the guest sees and whose dump format is used').choices([
+        '4.1',
+        '4.17',
+      ]),
+    )
+    .option('--until <text>', 'a kernel is done as soon as its console has shown this text')
+    .option('--instructions <count>', 'a kernel is done after so many instructions', wholeNumber(1), 500_000_000)
+    .option('--stop-at <instruction>', 'stop before this retired instruction and show the registers', wholeNumber(0))
+    .option('--all', 'also what needs no action: tolerated faults, windows')
+    .option('--trust-accidents', "count Xen's own flushes as flushes, also those that no guest may rely on")
+    .option('--suppressions <file>', 'rules for what not to show, one a line: kind:, grade:, change:, use:, title:')
+    .option('--json', 'the findings as fields')
+    .option('--sarif', 'the findings as SARIF 2.1.0, for CI systems')
+    .addHelpText(
+      'after',
+      `
+A kernel is also done when it ends, or waits for input that cannot come.
+
+Examples:
+  paravane check --guest seed                the bug of 2013, on the first run
+  paravane check --tlb coherent --guest seed the same where it does no harm
+  paravane check grub.bin --until 'grub>'    a kernel of your own
+
+Exit status: 0 nothing that needs action, 2 bad usage or input, 3 findings.`,
+    )
+    .action(async (kernels: readonly string[], options) => {
+      if (options.json && options.sarif) throw new InputError('--json and --sarif exclude each other');
+      done((await import('./check.js')).checkCommand(kernels, options, io));
+    });
+}
+
 export function explain(io: Io, done: Done): Command {
   return new Command('explain')
     .description('Read a crash log (of a Xen host or of Linux) and say what happened and why.')

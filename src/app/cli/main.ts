@@ -4,7 +4,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { InputError } from '../../base/failures.js';
-import { demo, explain, museum, run } from './commands.js';
+import { check, demo, explain, museum, run } from './commands.js';
 import type { Io } from './terminal.js';
 
 /** Bad usage or input. */
@@ -25,7 +25,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .exitOverride()
     .enablePositionalOptions();
 
-  for (const define of [demo, run, explain, museum]) {
+  for (const define of [demo, run, check, explain, museum]) {
     const command = define(io, (result) => {
       status = result;
     });

@@ -107,7 +107,7 @@ const sleep = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => (milliseconds > 0 ? setTimeout(resolve, milliseconds) : setImmediate(resolve)));
 
 /** Looks for a text in a stream of pieces; keeps no more than the text's length of what went by. */
-class TextWatcher {
+export class TextWatcher {
   seen = false;
   readonly #wanted: string | undefined;
   #tail = '';
@@ -151,8 +151,14 @@ class Keyboard {
   }
 }
 
+/** The options that say what to boot, and on what. */
+export type BootOptions = Pick<
+  RunOptions,
+  'tlb' | 'refill' | 'cpu' | 'flush' | 'seed' | 'initrd' | 'append' | 'memory' | 'name' | 'xen'
+>;
+
 /** The machine that the options ask for; InputError for what does not make sense. */
-function machineConfig(kernel: string, options: RunOptions): MachineConfig {
+export function machineConfig(kernel: string, options: BootOptions): MachineConfig {
   // The words first, then the files: a slip in an option should not cost the reading of a kernel.
   const flush = parseFlushPolicy(options.flush ?? 'xen-4.17');
   const staleness = parseStaleness(options);
@@ -192,7 +198,7 @@ function startMachine(kernel: string, config: MachineConfig): Machine {
   }
 }
 
-function readInput(path: string, what: string): Uint8Array {
+export function readInput(path: string, what: string): Uint8Array {
   try {
     if (statSync(path).isDirectory()) throw new InputError(`${path}: is a directory; expected a ${what} file`);
     return readFileSync(path);
@@ -263,7 +269,9 @@ function endingWords({ ended }: Machine, ending: Ending, options: RunOptions): s
   }
 }
 
-const registerDump = (machine: Machine): string => table(machine.registers().map(({ name, value }) => [name, value]));
+/** The vCPU's registers, a line each. */
+export const registerDump = (machine: Machine): string =>
+  table(machine.registers().map(({ name, value }) => [name, value]));
 
 function statistics(machine: Machine): string {
   const { hypercalls, unknownHypercalls, wrongPaths } = machine.statistics;

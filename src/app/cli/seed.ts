@@ -9,6 +9,7 @@ import {
   guestElf,
   type HostConfig,
   Machine,
+  type MachineConfig,
   type Staleness,
 } from '../../machine/index.js';
 import { policiesAsOptions, policiesToJson } from './policies.js';
@@ -66,19 +67,22 @@ export function seedKernel(fixed: boolean): Uint8Array {
 
 const initrd = new Uint8Array(SEED.initrdBytes);
 
+/** The machine that the seed's guest runs on. */
+export const seedConfig = (settings: SeedSettings): MachineConfig => ({
+  kernel: seedKernel(settings.fixed),
+  initrd,
+  commandLine: '',
+  pages: SEED.pages,
+  vcpus: 1,
+  staleness: settings.staleness,
+  flush: settings.flush,
+  seed: settings.seed,
+  host: SEED_HOST,
+  name: 'seed',
+});
+
 export function runSeed(settings: SeedSettings): SeedRun {
-  const machine = new Machine({
-    kernel: seedKernel(settings.fixed),
-    initrd,
-    commandLine: '',
-    pages: SEED.pages,
-    vcpus: 1,
-    staleness: settings.staleness,
-    flush: settings.flush,
-    seed: settings.seed,
-    host: SEED_HOST,
-    name: 'seed',
-  });
+  const machine = new Machine(seedConfig(settings));
   let console = '';
   machine.onOutput((bytes) => {
     console += String.fromCharCode(...bytes);
